@@ -1,0 +1,1 @@
+"""The API: answers from the tables, and the live view from memory."""

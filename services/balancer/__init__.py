@@ -1,0 +1,1 @@
+"""The balancer: from the log to partial rows, exactly once."""

@@ -1,0 +1,63 @@
+"""Every limit of Bilans, each with its reason. Relations on which exactness rests are asserted here."""
+
+QUARTER_S = 900
+"""A window: a quarter of an hour, the metering unit (Dz.U. 2022 poz. 788 § 17)."""
+
+MEMORY_S = 48 * 3600
+"""How far behind its series' newest a reading may be and still be applied in the stream (design rule 11)."""
+
+BRACKET_S_MAX = 400 * 86400
+"""Readings further apart than this bracket no edge (design rule 2)."""
+
+MEASURED_BRACKET_S_MAX = 900
+"""A bracket this wide or narrower leaves a window `measured` (design rule 5)."""
+
+VALUE_MAX = 10**13
+"""The largest value of a register, Wh or W (design rule 10): 10 million MWh, more than any meter can count."""
+
+VERSION_MAX = 2**31 - 1
+"""The highest version of a reading (design rule 10)."""
+
+UNLIMITED_KW = 200_000
+"""What a blank `max_kw` means (design rule 4): more than a cluster may have installed (150 MW, RES Act art. 184l)."""
+
+EARLIEST_INSTANT_S = 946_684_800
+"""2000-01-01T00:00:00Z: a reading before it is `bad_timestamp` (design rule 10)."""
+
+FUTURE_S_MAX = 300
+"""How far ahead of the wall clock a reading may be (design rule 10): clocks of meters drift by minutes, not more."""
+
+READING_BYTES_MAX = 4096
+"""A longer JSON reading is `oversized` (design rule 10)."""
+
+MESSAGE_READINGS_MAX = 32_768
+"""Readings in one message of the log: 24 bytes each keep it under 1 MB, far below MESSAGE_BYTES_MAX."""
+
+MESSAGE_BYTES_MAX = 8 * 1024 * 1024
+"""The largest message that the broker takes; the topics and the clients are made with the same figure."""
+
+BODY_BYTES_MAX = 64 * 1024 * 1024
+"""The largest body of a request to ingest, after decompression too: a bomb must not fill memory."""
+
+BODIES_BYTES_MAX = 256 * 1024 * 1024
+"""Bytes of all bodies that ingest holds at one moment; beyond it a sender is asked to wait (503, Retry-After)."""
+
+ROWS_DEFAULT = 500
+ROWS_MAX = 1000
+"""Rows of a list in one answer (design section 6)."""
+
+LIVE_VIEWERS_MAX = 500
+"""Viewers of the event stream at once; each holds a bounded queue."""
+
+AS_OF_DELAY_S = 15
+"""`as_of` must lie this far back (design rule 9): a flush that is still under way ends within its time-out, which is shorter."""
+
+FLUSH_TIMEOUT_S = 10
+"""A flush's transaction is given up after this: it must be shorter than AS_OF_DELAY_S, so that no row with an
+older `known_at` appears after an `as_of` answer was given."""
+
+assert FLUSH_TIMEOUT_S < AS_OF_DELAY_S
+# Exactness: an edge's remainder times the bracket's width stays below 2^63 (rule 2: quotient and remainder first).
+assert BRACKET_S_MAX * BRACKET_S_MAX < 2**63
+# Exactness: a zone's sum over 100 million series at the plausible maximum stays below 2^63.
+assert UNLIMITED_KW * 250 * 100_000_000 < 2**63
