@@ -1,0 +1,163 @@
+"""Watches how far the published balance has come: progress, books and the time from append to published.
+
+Four times a second one question goes to `/v1/status` and one to `/v1/audit`. An answer of `/v1/status` has, for each
+partition of bilans.readings, the end of the log and how far it is published. What stood in the log at one answer is
+published at the first later answer whose progress has reached that end; the time between the two answers is a sample of
+the time from append to published. A sample is exact to the time between two questions, a quarter of a second; with
+everything acknowledged before the answer counted from the answer, long and short readings of it cancel out.
+"""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import numpy as np
+
+from shared.errors import BilansError
+
+QUESTION_S = 0.25
+_STANDSTILL_S_MAX = 300.0
+"""`--wait` gives up after so long without any progress: the services restart each other in well under a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The books at one moment (design rule 10)."""
+
+    received: int
+    applied: int
+    unchanged: int
+    pending: int
+    rejected: dict[str, int]
+
+    def since(self, before: "Books") -> "Books":
+        """What was added after `before`."""
+        reasons = {reason: n - before.rejected.get(reason, 0) for reason, n in self.rejected.items()}
+        return Books(
+            received=self.received - before.received,
+            applied=self.applied - before.applied,
+            unchanged=self.unchanged - before.unchanged,
+            pending=self.pending - before.pending,
+            rejected={reason: n for reason, n in reasons.items() if n},
+        )
+
+
+class PublicationWatch:
+    """Asks a running system how far it is, in its own task, from `start` to `close`."""
+
+    def __init__(self, api: str, api_key: str) -> None:
+        """`api` is the API's base URL."""
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._client = httpx.AsyncClient(base_url=api, headers=headers, timeout=10.0)
+        self._api = api
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: dict[int, deque[tuple[int, float]]] = {}
+        self._asked = asyncio.Condition()
+        self.before = Books(0, 0, 0, 0, {})
+        self.books = self.before
+        self.ends: dict[int, int] = {}
+        """End of the log of each partition, at the last answer."""
+        self.published: dict[int, int] = {}
+        """First offset of each partition that is not published yet, at the last answer."""
+        self.asked_at = 0.0
+        """When the last question that was answered was put (monotonic)."""
+        self.samples_s: list[float] = []
+        """Times from append to published."""
+        self.answers = True
+        """Whether the last question was answered."""
+
+    async def start(self) -> None:
+        """Takes the books before the run. Raises BilansError when the API does not answer."""
+        try:
+            await self._ask()
+        except httpx.HTTPError as error:
+            await self._client.aclose()
+            raise BilansError(
+                f"No Bilans answers at {self._api} ({type(error).__name__}).", "Is it running? Start it with `./bilans up`."
+            ) from error
+        self.before = self.books
+        self._task = asyncio.create_task(self._ask_on())
+
+    async def close(self) -> None:
+        """Takes the books a last time, where the API answers, and ends the task."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            try:
+                await self._ask()
+            except httpx.HTTPError:
+                self.answers = False
+        await self._client.aclose()
+
+    async def wait_published(self, sent: int) -> None:
+        """Returns when all that stands in the log now, and so many deliveries as were `sent`, are handled.
+
+        The offsets make it true beside other senders, the books count what was rejected at the door too.
+        Raises BilansError when nothing moves for minutes.
+        """
+        called_at = time.monotonic()
+        async with self._asked:
+            while self.asked_at <= called_at:
+                await self._next_answer()
+            ends = dict(self.ends)
+            moved_at, last = time.monotonic(), self.books.received
+            while not (self._reached(ends) and self.books.since(self.before).received >= sent):
+                await self._next_answer()
+                if self.books.received != last:
+                    moved_at, last = time.monotonic(), self.books.received
+                if time.monotonic() - moved_at > _STANDSTILL_S_MAX:
+                    raise BilansError(
+                        f"Nothing was published for {_STANDSTILL_S_MAX:.0f} s.", f"See {self._api}/v1/status and the logs."
+                    )
+
+    def latency_ms(self, percent: float) -> float | None:
+        """A percentile of the times from append to published; None when nothing was published meanwhile."""
+        return round(float(np.percentile(self.samples_s, percent)) * 1000, 1) if self.samples_s else None
+
+    async def _next_answer(self) -> None:
+        """Waits for the next question's end; raises what ended the task, if something did."""
+        assert self._task is not None
+        if self._task.done():
+            self._task.result()
+        await self._asked.wait()
+
+    def _reached(self, ends: dict[int, int]) -> bool:
+        return all(self.published.get(partition, 0) >= end for partition, end in ends.items())
+
+    async def _ask_on(self) -> None:
+        while True:
+            await asyncio.sleep(QUESTION_S)
+            try:
+                await self._ask()
+            except httpx.HTTPError:
+                self.answers = False  # a restart under way; the wait for progress has its own bound
+            finally:
+                async with self._asked:
+                    self._asked.notify_all()
+
+    async def _ask(self) -> None:
+        asked_at = time.monotonic()
+        status, audit = await asyncio.gather(self._get("/v1/status"), self._get("/v1/audit"))
+        for partition in status["partitions"]:
+            self._take(partition["partition"], partition["end_offset"], partition["next_offset"], asked_at)
+        self.books = Books(**{name: audit[name] for name in ("received", "applied", "unchanged", "pending", "rejected")})
+        self.asked_at, self.answers = asked_at, True
+
+    def _take(self, partition: int, end: int, published: int, at: float) -> None:
+        waiting = self._waiting.setdefault(partition, deque())
+        if end > self.ends.get(partition, end) and end > published:
+            waiting.append((end, at))
+        while waiting and waiting[0][0] <= published:
+            self.samples_s.append(at - waiting.popleft()[1])
+        self.ends[partition], self.published[partition] = end, published
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        answer = await self._client.get(path)
+        if answer.status_code in (401, 403):
+            raise BilansError(f"{self._api} wants a key.", "Give --api-key KEY or set BILANS_API_KEY.")
+        answer.raise_for_status()
+        document: dict[str, Any] = answer.json()
+        return document
