@@ -1,0 +1,1 @@
+"""How Bilans is started: its command line, the supervisor, the demo, and the embedded Kafka and PostgreSQL."""

@@ -1,0 +1,34 @@
+"""Where fetched and compiled files are kept between runs."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+
+def cache_folder(name: str) -> Path:
+    """A folder `name` for files that can be made again: in the user's cache, else where this user can write.
+
+    A service's user often has no home, or one that is read-only; the environment of Bilans itself is then the next
+    best place, since it outlives a restart.
+    """
+    for parent in _candidates():
+        folder = parent / "bilans" / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue  # not writable for this user, or full: try the next
+    return Path(tempfile.mkdtemp(prefix=f"bilans-{name}-"))
+
+
+def _candidates() -> list[Path]:
+    candidates = []
+    if os.environ.get("XDG_CACHE_HOME"):
+        candidates.append(Path(os.environ["XDG_CACHE_HOME"]))
+    with contextlib.suppress(RuntimeError):  # no HOME, and the user is not in the user database
+        candidates.append(Path.home() / ".cache")
+    candidates.append(Path(sys.prefix) / "cache")
+    return [candidate for candidate in candidates if candidate.is_absolute()]

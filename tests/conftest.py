@@ -1,0 +1,51 @@
+"""The real parts that tests share: one Kafka and one PostgreSQL for the whole run."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from deploy.embedded.kafka import EmbeddedKafka
+from deploy.embedded.postgres import EmbeddedPostgres, ensure_database
+
+
+@pytest.fixture(scope="session")
+def embedded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The bootstrap address of a Kafka without topics; tests that share it name their topics and groups apart."""
+    folder = tmp_path_factory.mktemp("kafka")
+    kafka = EmbeddedKafka(folder / "data", folder / "kafka.log")
+    kafka.prepare()
+    kafka.start()
+    try:
+        asyncio.run(kafka.wait_ready())
+        yield kafka.bootstrap
+    finally:
+        kafka.stop()
+
+
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Makes an empty database at each call and gives its URL; for fixtures of a module or a session."""
+    folder = tmp_path_factory.mktemp("postgres")
+    postgres = EmbeddedPostgres(folder / "data", folder / "postgres.log")
+    postgres.prepare()
+    postgres.start()
+    numbers = itertools.count(1)
+
+    def make() -> str:
+        name = f"test_{next(numbers)}"
+        asyncio.run(ensure_database(postgres.url, name))
+        return postgres.url_of(name)
+
+    try:
+        asyncio.run(postgres.wait_ready())
+        yield make
+    finally:
+        postgres.stop()
+
+
+@pytest.fixture
+def embedded_postgres(new_database: Callable[[], str]) -> str:
+    """The URL of an empty database of the test's own."""
+    return new_database()
