@@ -1,0 +1,111 @@
+"""Where the series of a partition count: the topology as flat arrays by slot, and the exchanges of meters."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.balance.memory import Int8Array, Int32Array, Int64Array
+
+if TYPE_CHECKING:
+    from shared.topology.index import Topology
+
+
+class Placement(NamedTuple):
+    """Where each slot counts, and how much of it is plausible. S slots, R places, Z zones.
+
+    The places of slot s are first_place[s] … first_place[s + 1] − 1, in the order of time, never overlapping.
+    """
+
+    register: Int8Array
+    """[S] the register's code; -1 for a slot that the topology does not know."""
+    meter: Int32Array
+    """[S] the meter's index in the topology; -1 for an unknown slot."""
+    first_place: Int32Array
+    """[S + 1]"""
+    zone: Int32Array
+    """[R] the zone's index in the topology."""
+    kind: Int8Array
+    """[R] the meter kind's code."""
+    pool: Int8Array
+    """[R] 1 where the meter is of the pool (design section 8)."""
+    energy_wh_max: Int64Array
+    """[R] the most that a window may hold: floor(max_kw × 250), rule 4."""
+    valid_from_s: Int64Array
+    """[R] counts in windows that start at or after this."""
+    valid_to_s: Int64Array
+    """[R] and before this."""
+    zone_parent: Int32Array
+    """[Z] the parent's index; -1 at the root."""
+    zone_id: Int32Array
+    """[Z] the zone's permanent number."""
+    first_exchange: Int32Array
+    """[S + 1] the exchanges of slot s are first_exchange[s] … first_exchange[s + 1] − 1, in the order of time (rule 13)."""
+    exchange_at_s: Int64Array
+    """[X] from here on the values are the new register's."""
+    exchange_last_wh: Int64Array
+    """[X] where the old register ended: (at, last) stands as a reading."""
+    exchange_first_wh: Int64Array
+    """[X] where the new one began."""
+    exchange_blank: Int8Array
+    """[X] 1 where nothing is carried over."""
+
+
+def _ranges(owner: npt.NDArray[np.int64], owners: int) -> Int32Array:
+    """Where each owner's run begins in `owner`, which is sorted: [owners + 1]."""
+    return np.searchsorted(owner, np.arange(owners + 1)).astype(np.int32)
+
+
+def place(topology: "Topology", partition: int, slots_min: int = 0) -> Placement:
+    """The placement of a partition's slots under `topology`; at least `slots_min` slots."""
+    mine = np.flatnonzero(topology.series_partition == partition)
+    slot = topology.series_slot[mine].astype(np.int64)
+    slots = max(slots_min, int(slot.max()) + 1 if len(slot) else 0)
+    register = np.full(slots, -1, np.int8)
+    register[slot] = topology.series_register[mine]
+    meter = np.full(slots, -1, np.int32)
+    meter[slot] = topology.series_meter[mine]
+
+    place_slot, place_row = _places(topology, slot, mine)
+    exchange = np.flatnonzero(np.isin(topology.exchange_series, mine))
+    exchange_slot = topology.series_slot[topology.exchange_series[exchange]].astype(np.int64)
+    order = np.lexsort((topology.exchange_at_s[exchange], exchange_slot))
+    exchange, exchange_slot = exchange[order], exchange_slot[order]
+    return Placement(
+        register=register,
+        meter=meter,
+        first_place=_ranges(place_slot, slots),
+        zone=topology.row_zone[place_row].astype(np.int32),
+        kind=topology.row_kind[place_row].astype(np.int8),
+        pool=topology.row_pool[place_row].astype(np.int8),
+        energy_wh_max=topology.row_max_wh[place_row].astype(np.int64),
+        valid_from_s=topology.row_valid_from_s[place_row].astype(np.int64),
+        valid_to_s=topology.row_valid_to_s[place_row].astype(np.int64),
+        zone_parent=np.ascontiguousarray(topology.zone_parent, dtype=np.int32),
+        zone_id=np.ascontiguousarray(topology.zone_id, dtype=np.int32),
+        first_exchange=_ranges(exchange_slot, slots),
+        exchange_at_s=topology.exchange_at_s[exchange].astype(np.int64),
+        exchange_last_wh=topology.exchange_last_wh[exchange].astype(np.int64),
+        exchange_first_wh=topology.exchange_first_wh[exchange].astype(np.int64),
+        exchange_blank=topology.exchange_blank[exchange].astype(np.int8),
+    )
+
+
+def _places(
+    topology: "Topology", slot: npt.NDArray[np.int64], mine: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For each place of the partition's series its slot and its row of the topology, by slot and then time.
+
+    A row gives a place only to the registers that it names: an unnamed one is not expected there either (rule 6).
+    """
+    meter_of_series = topology.series_meter[mine].astype(np.int64)
+    first_row = np.searchsorted(topology.row_meter, meter_of_series, side="left")
+    rows = np.searchsorted(topology.row_meter, meter_of_series, side="right") - first_row
+    place_series = np.repeat(np.arange(len(mine)), rows)
+    within = np.arange(len(place_series)) - np.repeat(np.cumsum(rows) - rows, rows)
+    place_row = first_row[place_series] + within
+    register = topology.series_register[mine][place_series].astype(np.int64)
+    named = (topology.row_registers[place_row].astype(np.int64) >> register) & 1 == 1
+    place_slot, place_row = slot[place_series][named], place_row[named]
+    order = np.lexsort((topology.row_valid_from_s[place_row], place_slot))
+    return place_slot[order], place_row[order].astype(np.int64)
