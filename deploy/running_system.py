@@ -62,7 +62,8 @@ def _read_addresses(data_dir: Path) -> RunningSystem:
             f"Start it with `./bilans up --topology DIR --data-dir {data_dir}`.",
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BilansError(f"{file} cannot be read: {error}.", "Start `./bilans up` again: it writes it anew.") from error
+        what = f"{file} cannot be read: {error}."
+        raise BilansError(what, "Start `./bilans up` again: it writes it anew.") from error
 
 
 def _base_url(address: str) -> str:

@@ -25,7 +25,7 @@ def replay(
     ] = None,
     speed: Annotated[str, typer.Option(help="max, realtime, or a multiple of real time like 60x.")] = "max",
     order: Annotated[str, typer.Option(help="time: by the readings' instants; file: as they stand.")] = "time",
-    wait: Annotated[bool, typer.Option("--wait", help="Return when every reading is in the published balance.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when all is in the published balance.")] = False,
     api_key: Annotated[
         str, typer.Option(envvar="BILANS_API_KEY", help="The system's key, where it has one.", show_default=False)
     ] = "",

@@ -76,7 +76,8 @@ class PublicationWatch:
         except httpx.HTTPError as error:
             await self._client.aclose()
             raise BilansError(
-                f"No Bilans answers at {self._api} ({type(error).__name__}).", "Is it running? Start it with `./bilans up`."
+                f"No Bilans answers at {self._api} ({type(error).__name__}).",
+                "Is it running? Start it with `./bilans up`.",
             ) from error
         self.before = self.books
         self._task = asyncio.create_task(self._ask_on())
@@ -110,7 +111,8 @@ class PublicationWatch:
                     moved_at, last = time.monotonic(), self.books.received
                 if time.monotonic() - moved_at > _STANDSTILL_S_MAX:
                     raise BilansError(
-                        f"Nothing was published for {_STANDSTILL_S_MAX:.0f} s.", f"See {self._api}/v1/status and the logs."
+                        f"Nothing was published for {_STANDSTILL_S_MAX:.0f} s.",
+                        f"See {self._api}/v1/status and the logs.",
                     )
 
     def latency_ms(self, percent: float) -> float | None:
@@ -143,7 +145,8 @@ class PublicationWatch:
         status, audit = await asyncio.gather(self._get("/v1/status"), self._get("/v1/audit"))
         for partition in status["partitions"]:
             self._take(partition["partition"], partition["end_offset"], partition["next_offset"], asked_at)
-        self.books = Books(**{name: audit[name] for name in ("received", "applied", "unchanged", "pending", "rejected")})
+        names = ("received", "applied", "unchanged", "pending", "rejected")
+        self.books = Books(**{name: audit[name] for name in names})
         self.asked_at, self.answers = asked_at, True
 
     def _take(self, partition: int, end: int, published: int, at: float) -> None:

@@ -50,7 +50,8 @@ class ReadingFile:
                 for batch in _open_csv(self.path):
                     yield self._read_lines(batch)
         except (pa.ArrowException, OSError, EOFError) as error:
-            raise BilansError(f"{self.path} cannot be read further: {_one_line(error)}.", "Is the file whole?") from error
+            what = f"{self.path} cannot be read further: {_one_line(error)}."
+            raise BilansError(what, "Is the file whole?") from error
 
     def _read_lines(self, lines: pa.RecordBatch) -> pa.RecordBatch:
         """Lines of text as readings; those that are none go to `unreadable`."""

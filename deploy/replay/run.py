@@ -15,7 +15,7 @@ from deploy.replay.progress_bar import ReplayProgress
 from deploy.replay.publication import PublicationWatch
 from deploy.replay.reading_file import ReadingFile, open_reading_file
 from deploy.replay.report import ReplayReport
-from deploy.replay.sender import LANES, ReadingSender, Stopped, encode_lanes
+from deploy.replay.sender import LANES, ReadingSender, StoppedError, encode_lanes
 from deploy.replay.time_order import in_order_of_file, in_order_of_time
 from deploy.running_system import RunningSystem
 
@@ -94,7 +94,7 @@ class Replay:
                     await self._sender.send(bodies)
                     await self._send_unreadable(file)
                 await self._send_unreadable(file)
-            except Stopped:
+            except StoppedError:
                 return
 
     async def _send_unreadable(self, file: ReadingFile) -> None:

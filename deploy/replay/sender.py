@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from shared.errors import BilansError
 
 LANES = 2
-"""Requests in flight. Every meter belongs to one lane, and no request of a chunk starts before all of the chunk before
-it are acknowledged: so each series reaches the log in the order in which it is sent, whatever overtakes what."""
+"""Requests in flight. Every meter has one lane, and no request of a chunk starts before all of the
+chunk before it are acknowledged: so each series reaches the log in the order in which it is sent."""
 
 WITHOUT_ANSWER_S_MAX = 180.0
 """How long a request is repeated while ingest refuses or is gone; a restart of all services takes well under a minute."""
@@ -37,7 +37,7 @@ class Deliveries:
     """Requests sent again, after a refusal (429, 503) or a lost connection."""
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The replay was told to stop while a request waited to be repeated: it was not acknowledged."""
 
 
@@ -59,7 +59,7 @@ class ReadingSender:
     async def send(self, bodies: list[tuple[int, bytes]]) -> None:
         """Sends the requests of one chunk, from `encode_lanes`; returns when all are acknowledged.
 
-        Raises BilansError when ingest refuses for good, Stopped when told to stop before it could acknowledge.
+        Raises BilansError when ingest refuses for good, StoppedError when told to stop before it could acknowledge.
         """
         posts = [self._post(readings, body, _ARROW) for readings, body in bodies]
         failures = [answer for answer in await asyncio.gather(*posts, return_exceptions=True) if answer is not None]
@@ -102,7 +102,7 @@ class ReadingSender:
             await asyncio.wait_for(self._stop.wait(), seconds)
         except TimeoutError:
             return
-        raise Stopped
+        raise StoppedError
 
     def _count(self, readings: int, answer: httpx.Response) -> None:
         self.deliveries.sent += readings

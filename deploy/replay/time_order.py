@@ -1,7 +1,6 @@
 """Readings in the order of their instants, in bounded memory: sorted runs, merged."""
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +28,11 @@ def in_order_of_time(
     if second is None:
         yield from _slices(first, chunk_readings)
         return
-    files = []
-    for number, run in enumerate(chain((first, second), runs)):
-        first = second = None  # a run that is on disk leaves memory
-        files.append(folder / f"run-{number}.arrow")
-        with pa.ipc.new_file(files[-1], run.schema) as writer:
-            writer.write_batch(run)
-    yield from _merge([_map(file) for file in files], chunk_readings)
+    mapped = [_on_disk(first, folder / "run-0.arrow"), _on_disk(second, folder / "run-1.arrow")]
+    first = second = None  # a run that is on disk leaves memory
+    for run in runs:
+        mapped.append(_on_disk(run, folder / f"run-{len(mapped)}.arrow"))
+    yield from _merge(mapped, chunk_readings)
 
 
 def in_order_of_file(batches: Iterator[pa.RecordBatch], chunk_readings: int) -> Iterator[pa.RecordBatch]:
@@ -79,8 +76,10 @@ def _slices(batch: pa.RecordBatch, chunk_readings: int) -> Iterator[pa.RecordBat
         yield batch.slice(start, chunk_readings)
 
 
-def _map(file: Path) -> pa.RecordBatch:
-    """A run on disk, mapped: only the pages that are read take memory."""
+def _on_disk(run: pa.RecordBatch, file: Path) -> pa.RecordBatch:
+    """`run` written to `file` and mapped: only the pages that are read take memory."""
+    with pa.ipc.new_file(file, run.schema) as writer:
+        writer.write_batch(run)
     return pa.ipc.open_file(pa.memory_map(str(file))).get_batch(0)
 
 
