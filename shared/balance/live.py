@@ -1,0 +1,206 @@
+"""The live view of a partition's zones: power now, energy so far in the running window, freshness (design section 3).
+
+A live figure is an estimate that runs ahead of the exact balance; it never enters a total. Integers only, like the rest.
+"""
+
+from enum import IntEnum
+
+import numba as nb
+import numpy as np
+
+from shared.balance.kernel import _memory, _placement, edge, shift_at
+from shared.balance.memory import GAPS, UNKNOWN, Int8Array, Int32Array, Int64Array, SeriesMemory
+from shared.balance.placement import Placement
+from shared.limits import QUARTER_S
+from shared.words import ENERGY_REGISTERS, MeterKind, Register
+
+
+class LiveColumn(IntEnum):
+    """The columns of a zone's live sums; a pair's second is the injected or discharged side."""
+
+    METERS = 0
+    HEARD = 1
+    NEWEST_S = 2
+    WITHDRAWN_W = 3
+    INJECTED_W = 4
+    CHARGED_W = 5
+    DISCHARGED_W = 6
+    SOC_WH = 7
+    SOC_KNOWN = 8
+    WITHDRAWN_WH = 9
+    INJECTED_WH = 10
+    CHARGED_WH = 11
+    DISCHARGED_WH = 12
+    WITHDRAWN_EXPECTED_WH = 13
+    INJECTED_EXPECTED_WH = 14
+    CHARGED_EXPECTED_WH = 15
+    DISCHARGED_EXPECTED_WH = 16
+
+
+LIVE_COLUMNS = len(LiveColumn)
+_METERS, _HEARD, _NEWEST = int(LiveColumn.METERS), int(LiveColumn.HEARD), int(LiveColumn.NEWEST_S)
+_POWER, _SOC, _SOC_KNOWN = int(LiveColumn.WITHDRAWN_W), int(LiveColumn.SOC_WH), int(LiveColumn.SOC_KNOWN)
+_SO_FAR, _EXPECTED = int(LiveColumn.WITHDRAWN_WH), int(LiveColumn.WITHDRAWN_EXPECTED_WH)
+_STORAGE, _BOUNDARY = MeterKind.STORAGE.code, MeterKind.BOUNDARY.code
+_STATE_OF_CHARGE = Register.STATE_OF_CHARGE.code
+_CADENCE_DEFAULT_S, _CADENCE_S_MIN, _CADENCE_S_MAX = 900, 10, 86_400
+_HEARD_GRACE_S = 60
+_SEEN, _FRESH, _COUNTED = 1, 2, 4
+
+
+@nb.njit(nb.int64(_memory, nb.int64), nogil=True, cache=True)
+def cadence_s(memory: SeriesMemory, slot: int) -> int:
+    """The median of the series' last 8 gaps, between 10 s and 24 h; 15 minutes before there are two."""
+    known = min(memory.gaps[slot], GAPS)
+    if known < 2:
+        return _CADENCE_DEFAULT_S
+    gaps = np.sort(memory.gap_s[slot, :known])
+    median = (np.int64(gaps[(known - 1) // 2]) + np.int64(gaps[known // 2])) // 2
+    return min(max(median, _CADENCE_S_MIN), _CADENCE_S_MAX)
+
+
+@nb.njit(nb.int64(_placement, nb.int64, nb.int64), nogil=True, cache=True)
+def place_at(placement: Placement, slot: int, instant_s: int) -> int:
+    """The slot's place that holds `instant_s`, or −1."""
+    for place in range(placement.first_place[slot], placement.first_place[slot + 1]):
+        if placement.valid_from_s[place] <= instant_s < placement.valid_to_s[place]:
+            return place
+    return -1
+
+
+@nb.njit(nb.int64(_memory, _placement, nb.int64), nogil=True, cache=True)
+def slope_w(memory: SeriesMemory, placement: Placement, slot: int) -> int:
+    """The power between a register's last two readings, W; 0 before there are two or where it ran backwards."""
+    before_s = memory.before_s[slot]
+    newest_s = memory.held_s[slot, memory.count[slot] - 1]
+    if before_s < 0 or newest_s <= before_s:
+        return 0
+    energy_wh = memory.held_value[slot, memory.count[slot] - 1] - memory.before_value[slot]
+    energy_wh += shift_at(placement, slot, newest_s) - shift_at(placement, slot, before_s)
+    return max(energy_wh, 0) * 3600 // (newest_s - before_s)
+
+
+@nb.njit(nb.void(_memory, _placement, nb.int64, nb.int8[::1], nb.int64[:, ::1]), nogil=True, cache=True)
+def hear(memory: SeriesMemory, placement: Placement, now_s: int, meter_state: Int8Array, meter_w: Int64Array) -> None:
+    """Notes which meters are heard (within two of their own cadences and a minute) and the power that they send.
+
+    Arrays by meter [M] and [M, 2]; `meter_w` is −1 where a meter sends no fresh 1.7.0 or 2.7.0.
+    """
+    for slot in range(len(memory.count)):
+        meter = placement.meter[slot]
+        if meter < 0 or memory.count[slot] == 0:
+            continue
+        newest_s = memory.held_s[slot, memory.count[slot] - 1]
+        meter_state[meter] |= _SEEN
+        if newest_s < now_s - 2 * cadence_s(memory, slot) - _HEARD_GRACE_S:
+            continue
+        meter_state[meter] |= _FRESH
+        register = placement.register[slot]
+        if ENERGY_REGISTERS <= register < _STATE_OF_CHARGE:
+            meter_w[meter, register - ENERGY_REGISTERS] = memory.held_value[slot, 0]
+
+
+@nb.njit(nb.int64(_memory, _placement, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
+def energy_so_far(memory: SeriesMemory, placement: Placement, slot: int, now_s: int, power_w: int) -> int:
+    """A series' energy since the running window began, Wh: what is known of it, and `power_w` from there on to now."""
+    window_s = now_s // QUARTER_S * QUARTER_S
+    newest_s = memory.held_s[slot, memory.count[slot] - 1]
+    since_s, known_wh = window_s, 0
+    if newest_s >= window_s:
+        start, start_width_s = edge(memory, placement, slot, window_s)
+        if start_width_s != UNKNOWN:
+            end_s = window_s + QUARTER_S
+            if newest_s >= end_s:
+                end, end_width_s = edge(memory, placement, slot, end_s)
+                return max(end - start, 0) if end_width_s != UNKNOWN else 0
+            newest = memory.held_value[slot, memory.count[slot] - 1] + shift_at(placement, slot, newest_s)
+            since_s, known_wh = newest_s, max(newest - start, 0)
+    return known_wh + max(now_s - since_s, 0) * power_w // 3600
+
+
+@nb.njit(
+    nb.void(_memory, _placement, nb.int64, nb.int8[::1], nb.int64[:, ::1], nb.int64[:, ::1]), nogil=True, cache=True
+)
+def sum_zones(
+    memory: SeriesMemory,
+    placement: Placement,
+    now_s: int,
+    meter_state: Int8Array,
+    meter_w: Int64Array,
+    zones: Int64Array,
+) -> None:
+    """Adds every valid series' share to its zone's row of `zones` [Z, LIVE_COLUMNS]; `hear` has filled the rest."""
+    window_end_s = now_s // QUARTER_S * QUARTER_S + QUARTER_S
+    for slot in range(len(memory.count)):
+        meter = placement.meter[slot]
+        if meter < 0:
+            continue
+        place = place_at(placement, slot, now_s)
+        if place < 0 or placement.kind[place] == _BOUNDARY:
+            continue
+        row = zones[placement.zone[place]]
+        if meter_state[meter] & _COUNTED == 0:
+            meter_state[meter] |= _COUNTED
+            row[_METERS] += 1
+            row[_HEARD] += (meter_state[meter] & _FRESH) // _FRESH
+            for flow in range(2):
+                if meter_w[meter, flow] >= 0:
+                    row[_POWER + 2 * (placement.kind[place] == _STORAGE) + flow] += meter_w[meter, flow]
+        if memory.count[slot] == 0:
+            continue
+        row[_NEWEST] = max(row[_NEWEST], memory.held_s[slot, memory.count[slot] - 1])
+        if meter_state[meter] & _FRESH == 0:
+            continue
+        register = placement.register[slot]
+        if register == _STATE_OF_CHARGE:
+            row[_SOC] += memory.held_value[slot, 0]
+            row[_SOC_KNOWN] += 1
+        elif register < ENERGY_REGISTERS:
+            column = 2 * (placement.kind[place] == _STORAGE) + register
+            power_w = meter_w[meter, register]
+            if power_w < 0:
+                power_w = slope_w(memory, placement, slot)
+                row[_POWER + column] += power_w
+            so_far_wh = energy_so_far(memory, placement, slot, now_s, power_w)
+            row[_SO_FAR + column] += so_far_wh
+            row[_EXPECTED + column] += so_far_wh + (window_end_s - now_s) * power_w // 3600
+
+
+@nb.njit(nb.void(nb.int32[::1], nb.int64[:, ::1]), nogil=True, cache=True)
+def sum_upwards(zone_parent: Int32Array, zones: Int64Array) -> None:
+    """Adds each zone's row to its parent's; parents come before their children in the topology."""
+    for zone in range(len(zone_parent) - 1, -1, -1):
+        parent = zone_parent[zone]
+        if parent < 0:
+            continue
+        for column in range(zones.shape[1]):
+            if column == _NEWEST:
+                zones[parent, column] = max(zones[parent, column], zones[zone, column])
+            else:
+                zones[parent, column] += zones[zone, column]
+
+
+def live_zones(memory: SeriesMemory, placement: Placement, now_s: int, meters: int) -> Int64Array:
+    """The live sums of every zone [Z, LIVE_COLUMNS], zones below counted in, at `now_s`; `meters` in the topology."""
+    meter_state = np.zeros(meters, np.int8)
+    meter_w = np.full((meters, 2), -1, np.int64)
+    zones = np.zeros((len(placement.zone_parent), LIVE_COLUMNS), np.int64)
+    hear(memory, placement, now_s, meter_state, meter_w)
+    sum_zones(memory, placement, now_s, meter_state, meter_w, zones)
+    sum_upwards(placement.zone_parent, zones)
+    return zones
+
+
+def newest_instants(memory: SeriesMemory) -> tuple[Int64Array, Int64Array]:
+    """The slots that were heard, and the instants of their newest readings."""
+    slots = np.flatnonzero(memory.count > 0)
+    return slots, memory.held_s[slots, memory.count[slots] - 1]
+
+
+def event_now(memory: SeriesMemory) -> int | None:
+    """The newest instant that at least 1 % of the series heard so far (and at least one) have reached (section 3)."""
+    _, newest_s = newest_instants(memory)
+    if len(newest_s) == 0:
+        return None
+    rank = -(-len(newest_s) // 100)
+    return int(np.partition(newest_s, len(newest_s) - rank)[len(newest_s) - rank])
