@@ -21,6 +21,15 @@ VERSION_MAX = 2**31 - 1
 UNLIMITED_KW = 200_000
 """What a blank `max_kw` means (design rule 4): more than a cluster may have installed (150 MW, RES Act art. 184l)."""
 
+KW_MAX = 30_000_000
+"""The largest power in a topology, kW: more than Poland draws; a greater one is a slip of the pen."""
+
+IDENTIFIER_CHARACTERS_MAX = 64
+"""The longest name of a meter, zone, member or asset (design section 1): indices and messages stay small."""
+
+NAME_CHARACTERS_MAX = 1000
+"""The longest free text in a topology: what a page can show and an answer can carry."""
+
 EARLIEST_INSTANT_S = 946_684_800
 """2000-01-01T00:00:00Z: a reading before it is `bad_timestamp` (design rule 10)."""
 
@@ -39,8 +48,15 @@ MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """The largest body of a request to ingest, after decompression too: a bomb must not fill memory."""
 
+BODY_DELIVERIES_MAX = 1_000_000
+"""The most readings of one body: a full body of the shortest readings has no more, and a body of empty objects must
+not become a thousand times its size in answers."""
+
 BODIES_BYTES_MAX = 256 * 1024 * 1024
 """Bytes of all bodies that ingest holds at one moment; beyond it a sender is asked to wait (503, Retry-After)."""
+
+REQUESTS_MAX = 256
+"""Requests that ingest works on at one moment; beyond it a sender is asked to wait (429, Retry-After)."""
 
 ROWS_DEFAULT = 500
 ROWS_MAX = 1000
@@ -48,6 +64,18 @@ ROWS_MAX = 1000
 
 LIVE_VIEWERS_MAX = 500
 """Viewers of the event stream at once; each holds a bounded queue."""
+
+RANGE_S_MAX = 3 * 366 * 86400
+"""The longest range of one balance query, three years: settlement looks back over two, and a page stays cheap."""
+
+HEARTBEAT_S_MAX = 5
+"""A service, or a partition's live record, not heard of for this long is gone: both write at least once a second."""
+
+READINGS_SILENT_S_MAX = 30
+"""In event mode this much wall time without a reading is stale (design section 3)."""
+
+VIEWER_SEND_S_MAX = 20
+"""A viewer that takes nothing for this long is let go: it holds a place that another may need."""
 
 AS_OF_DELAY_S = 15
 """`as_of` must lie this far back (design rule 9): a flush that is still under way ends within its time-out, which is shorter."""
@@ -60,4 +88,4 @@ assert FLUSH_TIMEOUT_S < AS_OF_DELAY_S
 # Exactness: an edge's remainder times the bracket's width stays below 2^63 (rule 2: quotient and remainder first).
 assert BRACKET_S_MAX * BRACKET_S_MAX < 2**63
 # Exactness: a zone's sum over 100 million series at the plausible maximum stays below 2^63.
-assert UNLIMITED_KW * 250 * 100_000_000 < 2**63
+assert max(UNLIMITED_KW, KW_MAX) * 250 * 100_000_000 < 2**63
