@@ -1,8 +1,9 @@
 """Kafka's topics: their names and how they are kept (design section 5)."""
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 
+from shared.errors import BilansError
 from shared.limits import MESSAGE_BYTES_MAX
 from shared.settings import Settings
 
@@ -30,8 +31,11 @@ _COMPACTED = {
 
 def _topics(partitions: int) -> list[NewTopic]:
     def topic(name: str, count: int, configuration: dict[str, str]) -> NewTopic:
-        # -1: the broker's own default, so that a cluster of three keeps three copies.
-        return NewTopic(name, num_partitions=count, replication_factor=-1, topic_configs=configuration)
+        # -1: the broker's own default, so that a cluster of three keeps three copies. The client takes -1 only where
+        # replicas are assigned; none assigned leaves that to the broker.
+        return NewTopic(
+            name, num_partitions=count, replication_factor=-1, replica_assignments={}, topic_configs=configuration
+        )
 
     return [
         topic(READINGS_JSON, partitions, _KEPT),
@@ -54,9 +58,10 @@ async def ensure_topics(settings: Settings) -> None:
         present = set(await admin.list_topics())
         missing = [topic for topic in _topics(settings.partitions) if topic.name not in present]
         if missing:
-            try:
-                await admin.create_topics(missing)
-            except TopicAlreadyExistsError:
-                return  # another process made them at the same moment
+            response = await admin.create_topics(missing)
+            for name, code, message in response.topic_errors:
+                # Another process may have made it at the same moment.
+                if code not in (NoError.errno, TopicAlreadyExistsError.errno):
+                    raise BilansError(f"Kafka refuses the topic {name}: {message or for_code(code).__name__}.")
     finally:
         await admin.close()
