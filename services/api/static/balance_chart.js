@@ -1,0 +1,195 @@
+// Import (above the axis) and export (below it) of each quarter of an hour of the last 24 hours, kWh, from the
+// published balance; the running one from the live view, with where it is expected to end.
+import { byId, setAttribute, setText } from "./elements.js";
+import { formatClock, formatDay, formatKilo, formatNumber, secondsOf, zoneLabel } from "./figures.js";
+import { axes, colour, decimalsOf, keepFitting, line, rangeWith, upright, warsaw } from "./chart_style.js";
+import { askJson } from "./server.js";
+import { say } from "./words.js";
+
+/* global uPlot */
+
+const WINDOW_S = 900;
+const SPAN = 96; // quarters before the running one
+const FETCH_EVERY_MS = 1000;
+const RETRY_MS = 5000;
+
+export class BalanceChart {
+  #place = byId("balance-chart");
+  #plot = null;
+  #zone = null;
+  #rows = new Map(); // window start, seconds → row
+  #phase = "loading";
+  #timer = 0;
+  #fetchedAt = -Infinity;
+  #fetchedTo = 0;
+  #request = 0;
+  #onProblem;
+
+  constructor(onProblem) {
+    this.#onProblem = onProblem;
+    keepFitting(this.#place, () => this.#plot, () => this.remake());
+  }
+
+  show(zone) {
+    if (this.#zone?.zone !== zone.zone) {
+      this.#rows.clear();
+      this.#phase = "loading";
+    }
+    this.#zone = zone;
+    this.#fetchedAt = -Infinity;
+    this.refresh();
+  }
+
+  // The balance changed, or the hour moved on: fetched again, but not more than once a second.
+  refresh() {
+    if (this.#timer || !this.#zone) return;
+    const wait = Math.max(0, this.#fetchedAt + FETCH_EVERY_MS - performance.now());
+    this.#timer = setTimeout(() => this.#fetch(), wait);
+  }
+
+  #now = null;
+
+  draw(now) {
+    this.#now = now;
+    if (!this.#zone || now === null) return this.#say(say("chart_none"));
+    const running = Math.floor(now / WINDOW_S) * WINDOW_S;
+    if (running !== this.#fetchedTo && !this.#timer) this.refresh();
+    this.#plot ??= this.#make();
+    const data = this.#data(running);
+    this.#plot.setData(data, false);
+    this.#plot.setScale("x", { min: running - SPAN * WINDOW_S, max: running + WINDOW_S });
+    this.#legend();
+  }
+
+  remake() {
+    this.#plot?.destroy();
+    this.#plot = null;
+    if (this.#zone) this.draw(this.#now);
+  }
+
+  async #fetch() {
+    this.#fetchedAt = performance.now();
+    const zone = this.#zone.zone;
+    const request = ++this.#request;
+    const running = Math.floor((this.#now ?? Date.now() / 1000) / WINDOW_S) * WINDOW_S;
+    const [from, to] = [running - SPAN * WINDOW_S, running + WINDOW_S].map((edge) => new Date(edge * 1000).toISOString().replace(".000", ""));
+    let pause = 0;
+    try {
+      const answer = await askJson(`v1/zones/${encodeURIComponent(zone)}/balance?from=${from}&to=${to}&resolution=15min&limit=1000`);
+      if (request !== this.#request || zone !== this.#zone.zone) return;
+      this.#rows = new Map(answer.rows.map((row) => [secondsOf(row.window_start), row]));
+      this.#phase = "known";
+      this.#fetchedTo = running;
+    } catch (problem) {
+      this.#phase = "failed";
+      this.#onProblem(problem);
+      pause = RETRY_MS;
+    } finally {
+      this.#timer = 0;
+    }
+    if (pause) this.#timer = setTimeout(() => this.#fetch(), pause);
+    else if (zone !== this.#zone.zone) this.refresh();
+    this.draw(this.#now);
+  }
+
+  // Columns for the chart: settled import and export, then the running window's, then where it will end. A window
+  // that is not known is a gap, not a zero.
+  #data(running) {
+    const columns = [[], [], [], [], [], [], []];
+    for (let start = running - SPAN * WINDOW_S; start <= running; start += WINDOW_S) {
+      const row = this.#rows.get(start);
+      const live = start === running ? this.#running(running) : null;
+      const settled = live ? null : row;
+      const kilo = (value, sign) => (value ? (sign * value) / 1000 : null);
+      columns[0].push(start);
+      columns[1].push(kilo(settled?.import_wh, 1));
+      columns[2].push(kilo(settled?.export_wh, -1));
+      columns[3].push(kilo(live?.import_wh, 1));
+      columns[4].push(kilo(live?.export_wh, -1));
+      columns[5].push(kilo(live?.expected_import_wh, 1));
+      columns[6].push(kilo(live?.expected_export_wh, -1));
+    }
+    return columns;
+  }
+
+  #running(running) {
+    const window = this.#zone.live?.window;
+    return window && secondsOf(window.window_start) === running ? window : null;
+  }
+
+  #make() {
+    const bars = uPlot.paths.bars({ size: [0.84], align: 1 });
+    const series = (name, strong) => ({ paths: bars, points: { show: false }, stroke: colour(name), width: strong ? 0 : 1, fill: strong ? colour(name) : colour(`${name}-soft`) });
+    const limits = () => [limitKwh(this.#zone, "import"), negative(limitKwh(this.#zone, "export"))];
+    this.#place.replaceChildren();
+    return new uPlot(
+      {
+        width: this.#place.clientWidth,
+        height: 220,
+        legend: { show: false },
+        cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
+        tzDate: warsaw,
+        scales: { x: { time: true }, y: { range: (plot, low, high) => rangeWith(low, high, limits()) } },
+        axes: axes(decimalsOf),
+        // The expected end first, so that what is there already is drawn over it.
+        series: [{}, series("import", true), series("export", true), series("import", true), series("export", true), series("import", false), series("export", false)],
+        hooks: {
+          drawAxes: [(plot) => line(plot, 0, colour("muted"))],
+          draw: [
+            (plot) => {
+              for (const limit of limits()) line(plot, limit, colour("red"), [6, 4]);
+              upright(plot, this.#now, colour("text"), [2, 3]);
+            },
+          ],
+          setCursor: [() => this.#legend()],
+        },
+      },
+      [[], [], [], [], [], [], []],
+      this.#place,
+    );
+  }
+
+  #say(text) {
+    setText(byId("balance-legend"), text);
+  }
+
+  // The window under the pointer, else the newest that ended; this is also what the chart says to who cannot see it.
+  #legend() {
+    if (this.#phase === "failed") return this.#say(say("chart_failed"));
+    if (this.#phase === "loading" && this.#rows.size === 0) return this.#say(say("chart_loading"));
+    const starts = this.#plot?.data[0] ?? [];
+    const pointed = this.#plot?.cursor.idx;
+    const newest = [...this.#rows.keys()].filter((start) => this.#rows.get(start).status !== "open").sort((a, b) => a - b).at(-1);
+    const row = this.#rows.get(pointed === null || pointed === undefined ? newest : starts[pointed]);
+    const text = row ? describe(row) : say("chart_none");
+    this.#say([text, ...limitNotes(this.#zone)].join(" · "));
+    setAttribute(this.#place, "aria-label", say("chart_label", { zone: this.#zone.name, newest: newest === undefined ? "" : describe(this.#rows.get(newest)) }));
+  }
+}
+
+function negative(value) {
+  return value === null ? null : -value;
+}
+
+// A limit is a power; held for a quarter of an hour it is this much energy.
+function limitKwh(zone, way) {
+  const limit = zone[`${way}_limit_kw`] ?? zone.live?.[`${way}_limit_kw`] ?? null;
+  return limit === null ? null : limit / 4;
+}
+
+function limitNotes(zone) {
+  return ["import", "export"]
+    .filter((way) => limitKwh(zone, way) !== null)
+    .map((way) => say(`chart_limit_${way}`, { kwh: formatNumber(limitKwh(zone, way), 0), kw: formatNumber(limitKwh(zone, way) * 4) }));
+}
+
+function describe(row) {
+  const start = secondsOf(row.window_start);
+  const time = `${formatDay(start)} ${formatClock(start)}–${formatClock(start + WINDOW_S)} ${zoneLabel(start)}`;
+  const parts = [
+    say("chart_row", { time, import: formatKilo(row.import_wh), export: formatKilo(row.export_wh), status: say(`status_${row.status}`) }),
+    say("chart_quality", { measured: formatNumber(row.measured), estimated: formatNumber(row.estimated), missing: formatNumber(row.missing), expected: formatNumber(row.expected) }),
+  ];
+  if (row.excluded > 0) parts.push(say("excluded", { count: formatNumber(row.excluded) }));
+  return parts.join(" · ");
+}
