@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 
 
-def cache_folder(name: str) -> Path:
+def cache_folder(name: str, fallback: Path | None = None) -> Path:
     """A folder `name` for files that can be made again: in the user's cache, else where this user can write.
 
     A service's user often has no home, or one that is read-only; the environment of Bilans itself is then the next
-    best place, since it outlives a restart.
+    best place, since it outlives a restart. `fallback` is taken when neither can be written to; without it, a new
+    temporary folder.
     """
     for parent in _candidates():
         folder = parent / "bilans" / name
@@ -21,6 +22,9 @@ def cache_folder(name: str) -> Path:
                 return folder
         except OSError:
             continue  # not writable for this user, or full: try the next
+    if fallback is not None:
+        fallback.mkdir(parents=True, exist_ok=True)
+        return fallback
     return Path(tempfile.mkdtemp(prefix=f"bilans-{name}-"))
 
 

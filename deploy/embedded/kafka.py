@@ -80,7 +80,7 @@ class EmbeddedKafka:
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
         self._class_path = ""
-        self._port = 0
+        self._port = self._controller_port = 0
 
     @property
     def bootstrap(self) -> str:
@@ -101,14 +101,15 @@ class EmbeddedKafka:
         self._class_path = ":".join(str(jar) for jar in jars)
         self._folder.mkdir(parents=True, exist_ok=True)
         wait_until_left(self._folder, STOP_TIMEOUT_S)
-        self._port, controller_port = remembered_ports(self._folder / "ports.json", 2)
+        if not self._port:  # a later start in the same run must keep them: the clients have them
+            self._port, self._controller_port = remembered_ports(self._folder / "ports.json", 2)
         data = self._folder / "data"
         (self._folder / "tmp").mkdir(exist_ok=True)
         self._properties.write_text(
             _PROPERTIES.format(
                 host=LOOPBACK,
                 port=self._port,
-                controller_port=controller_port,
+                controller_port=self._controller_port,
                 # A properties file takes a backslash for the start of an escape.
                 data=str(data).replace("\\", "\\\\"),
                 message_bytes_max=MESSAGE_BYTES_MAX,

@@ -1,10 +1,17 @@
 """Free ports of this machine, chosen once and remembered, so that clients find a server again after a restart."""
 
+import itertools
 import json
+import random
 import socket
 from pathlib import Path
 
+from shared.errors import BilansError
+
 LOOPBACK = "127.0.0.1"
+PORTS = range(20_000, 32_000)
+"""Below the ports that the system gives to outgoing connections: while a server is down, one of those must not take its
+port, nor may a client that tries to reach it be connected to itself (TCP allows that)."""
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -23,7 +30,7 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 def remembered_ports(file: Path, count: int) -> list[int]:
     """`count` ports of the loopback address: those in `file` if all are free, else new ones, written there.
 
-    New ones are bound together before any is let go, so that no two are the same.
+    Raises BilansError when there are no free ones.
     """
     try:
         ports = [int(port) for port in json.loads(file.read_text())]
@@ -31,13 +38,9 @@ def remembered_ports(file: Path, count: int) -> list[int]:
         ports = []
     if len(ports) == count and all(is_free(port) for port in ports):
         return ports
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for probe in sockets:
-            probe.bind((LOOPBACK, 0))
-        ports = [int(probe.getsockname()[1]) for probe in sockets]
-    finally:
-        for probe in sockets:
-            probe.close()
+    candidates = random.sample(PORTS, k=len(PORTS))
+    ports = list(itertools.islice((port for port in candidates if is_free(port)), count))
+    if len(ports) < count:
+        raise BilansError(f"No port of {PORTS.start} to {PORTS.stop} is free.", "End programs that listen there.")
     file.write_text(json.dumps(ports))
     return ports

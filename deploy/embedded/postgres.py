@@ -86,7 +86,8 @@ class EmbeddedPostgres:
         if self._cluster.exists():
             # After SIGKILL of the postmaster its backends still hold the shared memory for a moment.
             wait_until_left(self._cluster, ORPHANS_TIMEOUT_S)
-        self._port = remembered_ports(self._folder / "ports.json", 1)[0]
+        if not self._port:  # a later start in the same run must keep it: the clients have it
+            self._port = remembered_ports(self._folder / "ports.json", 1)[0]
         password = self._folder / "password"
         whole = self._folder / "made"
         if not whole.exists():
