@@ -26,8 +26,8 @@ _DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 class ReadingFile:
     """A readings file that is opened for reading, once, from its beginning to its end.
 
-    Batches have the columns meter and register (dictionary-encoded strings), ts (a timestamp with a zone), value
-    (int64) and, where the file has it, version (int64). An empty cell is null.
+    Batches have the columns meter and register (dictionary-encoded strings), ts (a timestamp with a zone), value and,
+    where the file has it, version (whole numbers). An empty cell is null.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class ReadingFile:
             if self._parquet is not None:
                 columns = [*NEEDED_COLUMNS, *(["version"] if self.has_version else [])]
                 for batch in self._parquet.iter_batches(BATCH_READINGS, columns=columns):
-                    yield _shape(batch, self.path)
+                    yield pa.RecordBatch.from_arrays([_shape(column) for column in batch.columns], names=columns)
             else:
                 for batch in _open_csv(self.path):
                     yield self._read_lines(batch)
@@ -136,23 +136,13 @@ def _check_types(schema: pa.Schema, path: Path) -> None:
             raise wrong(name, "whole numbers (int64)")
 
 
-def _shape(batch: pa.RecordBatch, path: Path) -> pa.RecordBatch:
-    """`batch` with the columns' types of ReadingFile."""
-    try:
-        arrays = [_shape_column(name, batch.column(name)) for name in batch.schema.names]
-    except pa.ArrowInvalid as error:
-        raise BilansError(f"A value of {path} is out of range: {_one_line(error)}.", "Values are 0 … 10^13.") from error
-    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
-
-
-def _shape_column(name: str, column: pa.Array) -> pa.Array:
-    if name == "ts":
-        return column
-    if name in ("value", "version"):
-        return column.cast(pa.int64())
+def _shape(column: pa.Array) -> pa.Array:
+    """Text of any kind as a dictionary of strings; other columns as they are."""
     if isinstance(column, pa.DictionaryArray):
         return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary.cast(pa.string()))
-    return column.cast(pa.string()).dictionary_encode()
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return column.cast(pa.string()).dictionary_encode()
+    return column
 
 
 def _open_csv(path: Path) -> Iterator[pa.RecordBatch]:

@@ -16,8 +16,11 @@ LANES = 2
 """Requests in flight. Every meter has one lane, and no request of a chunk starts before all of the
 chunk before it are acknowledged: so each series reaches the log in the order in which it is sent."""
 
+SPLIT_READINGS_MIN = 4_096
+"""A chunk with fewer readings goes in one request: two small ones would only cost more."""
+
 WITHOUT_ANSWER_S_MAX = 180.0
-"""How long a request is repeated while ingest refuses or is gone; a restart of all services takes well under a minute."""
+"""How long a request is repeated while ingest refuses or is gone: a restart of all services takes under a minute."""
 
 _WAIT_S_FIRST, _WAIT_S_MAX = 0.2, 5.0
 _REQUEST_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -111,9 +114,11 @@ class ReadingSender:
             self.deliveries.rejected.update(error["reason"] for error in said["errors"])
 
 
-def encode_lanes(chunk: pa.RecordBatch, lanes: int = LANES) -> list[tuple[int, bytes]]:
+def encode_lanes(
+    chunk: pa.RecordBatch, lanes: int = LANES, split_from: int = SPLIT_READINGS_MIN
+) -> list[tuple[int, bytes]]:
     """`chunk` as Arrow streams, at most one for each lane, each with its number of readings."""
-    if lanes == 1 or len(chunk) < 1_000:
+    if len(chunk) < split_from:
         return [(len(chunk), _encode(chunk))] if len(chunk) else []
     lane = chunk.column("meter").indices.fill_null(0).to_numpy() % lanes
     parts = [chunk.filter(pa.array(lane == number)) for number in range(lanes)]
