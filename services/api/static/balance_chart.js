@@ -1,6 +1,6 @@
 // Import (above the axis) and export (below it) of each quarter of an hour of the last 24 hours, kWh, from the
 // published balance; the running one from the live view, with where it is expected to end.
-import { byId, setAttribute, setText } from "./elements.js";
+import { byId, setAttribute, setHidden, setText } from "./elements.js";
 import { formatClock, formatDay, formatKilo, formatNumber, secondsOf, zoneLabel } from "./figures.js";
 import { axes, colour, decimalsOf, keepFitting, line, rangeWith, upright, warsaw } from "./chart_style.js";
 import { askJson } from "./server.js";
@@ -51,6 +51,7 @@ export class BalanceChart {
 
   draw(now) {
     this.#now = now;
+    setHidden(this.#place, !this.#zone || now === null);
     if (!this.#zone || now === null) return this.#say(say("chart_none"));
     const running = Math.floor(now / WINDOW_S) * WINDOW_S;
     if (running !== this.#fetchedTo && !this.#timer) this.refresh();

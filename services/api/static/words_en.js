@@ -34,7 +34,7 @@ export const english = {
   link_silent: "No news for {seconds} s: figures may be old",
   link_waiting: "Connection lost: trying again in {seconds} s",
   link_key: "An access key is needed",
-  data_stale: "Stale: no readings arrive",
+  data_stale: "Stale: too few meters are heard",
   no_reading: "no reading yet",
   last_reading: "last reading {age} ago",
   no_news_since: "last news {age} ago",

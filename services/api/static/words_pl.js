@@ -34,7 +34,7 @@ export const polish = {
   link_silent: "Brak wiadomości od {seconds} s: dane mogą być stare",
   link_waiting: "Utracono połączenie: kolejna próba za {seconds} s",
   link_key: "Potrzebny klucz dostępu",
-  data_stale: "Nieaktualne: odczyty nie napływają",
+  data_stale: "Nieaktualne: odzywa się za mało liczników",
   no_reading: "brak odczytów",
   last_reading: "ostatni odczyt {age} temu",
   no_news_since: "ostatnia wiadomość {age} temu",

@@ -90,8 +90,8 @@ export class ZoneStore {
     return counts;
   }
 
-  // Whether a reading ever arrived anywhere.
+  // Whether it is known that no reading ever arrived anywhere; also when there is no zone at all.
   get empty() {
-    return this.at === null && ![...this.zones.values()].some((zone) => zone.live?.newest_reading_at);
+    return this.#shape !== "" && this.order.every((zone) => zone.live && !zone.live.newest_reading_at);
   }
 }
