@@ -1,5 +1,7 @@
 """Kafka's clients, made the same way everywhere."""
 
+from typing import Literal
+
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
@@ -23,8 +25,12 @@ def make_producer(settings: Settings, *, linger_ms: int = 0) -> AIOKafkaProducer
     )
 
 
-def make_consumer(settings: Settings, *topics: str, group: str | None = None) -> AIOKafkaConsumer:
+def make_consumer(
+    settings: Settings, *topics: str, group: str | None = None, offset_reset: Literal["none", "earliest"] | None = None
+) -> AIOKafkaConsumer:
     """A consumer that commits nothing by itself: progress is kept where the results are.
+
+    `offset_reset` says where to read from without an offset; left out it is an error in a group, else the earliest.
 
     Sessions of 4 s with heartbeats each second: the defaults take over 10 s to hand on a dead member's partitions,
     while shorter sessions would lose partitions whenever the machine is busy for a moment (design section 7).
@@ -35,7 +41,7 @@ def make_consumer(settings: Settings, *topics: str, group: str | None = None) ->
         client_id=settings.instance,
         group_id=group,
         enable_auto_commit=False,
-        auto_offset_reset="none" if group else "earliest",
+        auto_offset_reset=offset_reset or ("none" if group else "earliest"),
         session_timeout_ms=4_000,
         rebalance_timeout_ms=3_000,
         heartbeat_interval_ms=1_000,

@@ -18,7 +18,7 @@ MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 — the word of RFC 9457
     """An answer that says what was wrong and what to do; raise it anywhere below a route."""
 
     def __init__(

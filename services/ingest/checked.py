@@ -1,0 +1,98 @@
+"""Deliveries after the columnar check: what is surely good stands in columns, what is not waits for `judge`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from services.ingest.lookup import NO_PARTITION, SeriesLookup
+from services.ingest.name_table import NOT_FOUND
+from services.ingest.reading_rules import Rejection, judge
+from shared.readings_message import ReadingColumns
+from shared.words import REGISTERS
+
+
+class UnreadableBodyError(ValueError):
+    """A body that cannot be read at all: nothing of it counts (design rule 10)."""
+
+
+class TooLargeBodyError(ValueError):
+    """A body that holds more than one body may: nothing of it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A rejected delivery of a body."""
+
+    index: int
+    """Its place among the deliveries, from 0."""
+    original: bytes
+    rejection: Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The deliveries of one body, a column each, all of the same length."""
+
+    good: npt.NDArray[np.bool_]
+    """Where the other columns hold a good reading."""
+    partition: npt.NDArray[np.int16]
+    slot: npt.NDArray[np.int32]
+    ts_s: npt.NDArray[np.int64]
+    value: npt.NDArray[np.int64]
+    version: npt.NDArray[np.int32]
+    original: Callable[[int], bytes]
+    """A delivery's own bytes, or its canonical JSON."""
+
+    def __len__(self) -> int:
+        """How many deliveries."""
+        return len(self.good)
+
+    def doubtful(self) -> npt.NDArray[np.int64]:
+        """The deliveries that `judge_some` has to look at."""
+        return np.flatnonzero(~self.good)
+
+    def judge_some(self, indices: npt.NDArray[np.int64], lookup: SeriesLookup, latest_s: int) -> list[Rejected]:
+        """Judges these deliveries one by one; the good ones go into the columns, the rejected ones are returned."""
+        rejected = []
+        for index in indices.tolist():
+            original = self.original(index)
+            verdict = judge(original, lookup, latest_s)
+            if isinstance(verdict, Rejection):
+                rejected.append(Rejected(index, original, verdict))
+            else:
+                self.good[index] = True
+                self.partition[index], self.slot[index] = verdict.partition, verdict.slot
+                self.ts_s[index], self.value[index], self.version[index] = verdict[2:]
+        return rejected
+
+    def by_partition(self, readings_max: int) -> Iterator[tuple[int, ReadingColumns]]:
+        """The good readings, at most `readings_max` at a time, each time of one partition, in the order they came."""
+        if not self.good.any():
+            return
+        partition = np.where(self.good, self.partition, NO_PARTITION)
+        order = np.argsort(partition, kind="stable")  # a radix sort for 16 bits
+        first = int(np.searchsorted(partition[order], 0))
+        present, counts = np.unique(partition[order[first:]], return_counts=True)
+        for number, count in zip(present.tolist(), counts.tolist(), strict=True):
+            for start in range(first, first + count, readings_max):
+                rows = order[start : min(start + readings_max, first + count)]
+                columns = ReadingColumns(self.slot[rows], self.ts_s[rows], self.value[rows], self.version[rows])
+                yield number, columns
+            first += count
+
+
+def place_columns(
+    lookup: SeriesLookup, meter_index: npt.NDArray[np.int32], register_index: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]:
+    """Partition (NO_PARTITION where there is no such series) and slot of whole columns of meters and registers.
+
+    These are indices in the lookup's name tables, or NOT_FOUND.
+    """
+    known = (meter_index != NOT_FOUND) & (register_index != NOT_FOUND)
+    series = meter_index.astype(np.int64) * len(REGISTERS) + lookup.register_code[register_index]
+    if known.all():
+        return lookup.partition[series], lookup.slot[series]
+    series[~known] = 0
+    return np.where(known, lookup.partition[series], np.int16(NO_PARTITION)), lookup.slot[series]

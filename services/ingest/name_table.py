@@ -1,0 +1,101 @@
+"""Names to numbers, for columns of names: an open hash table in flat arrays, read by a Numba kernel."""
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+NOT_FOUND = -1
+
+_bytes = nb.types.Array(nb.uint8, 1, "C", readonly=True)
+_positions = nb.types.Array(nb.int64, 1, "C", readonly=True)
+_indices = nb.types.Array(nb.int32, 1, "C")
+
+
+@dataclass(frozen=True, slots=True)
+class NameTable:
+    """Names, each with its index 0 … N − 1."""
+
+    names: npt.NDArray[np.uint8]
+    """All names in UTF-8, one after the other."""
+    offsets: npt.NDArray[np.int64]
+    """N + 1 of them: name k is names[offsets[k]:offsets[k + 1]]."""
+    places: npt.NDArray[np.int32]
+    """The hash table: a power of two of places, at most half of them taken; NOT_FOUND where free."""
+
+    def find(
+        self, text: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int32]:
+        """The index of each name text[start:end], NOT_FOUND where there is none or start > end."""
+        found = np.empty(len(starts), np.int32)
+        _find_names(text, starts, ends, self.names, self.offsets, self.places, found)
+        return found
+
+
+def build_name_table(names: list[str]) -> NameTable:
+    """The table of `names`, which are distinct."""
+    encoded = [name.encode() for name in names]
+    offsets = np.zeros(len(names) + 1, np.int64)
+    np.cumsum([len(name) for name in encoded], out=offsets[1:])
+    text = np.frombuffer(b"".join(encoded), np.uint8)
+    places = np.full(1 << max(4, (2 * len(names)).bit_length()), NOT_FOUND, np.int32)
+    _fill_places(text, offsets, places)
+    return NameTable(text, offsets, places)
+
+
+@nb.njit(nb.uint64(_bytes, nb.int64, nb.int64), nogil=True, cache=True)
+def _hash_of(text: npt.NDArray[np.uint8], start: int, end: int) -> int:
+    """FNV-1a with a last mixing, so that the low bits depend on every byte."""
+    mixed = np.uint64(0xCBF29CE484222325)
+    for position in range(start, end):
+        mixed = (mixed ^ np.uint64(text[position])) * np.uint64(0x100000001B3)
+    return mixed ^ (mixed >> np.uint64(32))  # type: ignore[return-value]  # to Numba it is one kind of integer
+
+
+@nb.njit(nb.void(_bytes, _positions, _indices), nogil=True, cache=True)
+def _fill_places(names: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], places: npt.NDArray[np.int32]) -> None:
+    mask = np.uint64(len(places) - 1)
+    for index in range(len(offsets) - 1):
+        place = _hash_of(names, offsets[index], offsets[index + 1]) & mask
+        while places[place] >= 0:
+            place = (place + np.uint64(1)) & mask
+        places[place] = index
+
+
+@nb.njit(
+    nb.void(
+        _bytes, _positions, _positions, _bytes, _positions, nb.types.Array(nb.int32, 1, "C", readonly=True), _indices
+    ),
+    nogil=True,
+    cache=True,
+)
+def _find_names(
+    text: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    names: npt.NDArray[np.uint8],
+    offsets: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int32],
+    found: npt.NDArray[np.int32],
+) -> None:
+    mask = np.uint64(len(places) - 1)
+    for row in range(len(starts)):
+        start, end = starts[row], ends[row]
+        found[row] = -1
+        if start > end:
+            continue
+        place = _hash_of(text, start, end) & mask
+        while places[place] >= 0:  # ends: half of the places are free
+            index = places[place]
+            name_start = offsets[index]
+            if offsets[index + 1] - name_start == end - start:
+                same = True
+                for step in range(end - start):
+                    if names[name_start + step] != text[start + step]:
+                        same = False
+                        break
+                if same:
+                    found[row] = index
+                    break
+            place = (place + np.uint64(1)) & mask
