@@ -53,7 +53,7 @@ _edge = nb.types.UniTuple(nb.int64, 2)
 def held_until(memory: SeriesMemory, slot: int, instant_s: int) -> int:
     """How many held readings of `slot` lie at or before `instant_s`."""
     low = 0
-    high = memory.count[slot]
+    high = memory.holds[slot]
     while low < high:
         middle = (low + high) // 2
         if memory.held_s[slot, middle] <= instant_s:
@@ -107,7 +107,7 @@ def exchanged_edge(
     if held > 0:
         t0_s = memory.held_s[slot, held - 1]
         v0 = memory.held_value[slot, held - 1] + shift_at(placement, slot, t0_s)
-    if held < memory.count[slot]:
+    if held < memory.holds[slot]:
         t1_s = memory.held_s[slot, held]
         v1 = memory.held_value[slot, held] + shift_at(placement, slot, t1_s)
     shift = 0
@@ -142,7 +142,7 @@ def edge(memory: SeriesMemory, placement: Placement, slot: int, edge_s: int) -> 
         return 0, UNKNOWN
     if memory.held_s[slot, held - 1] == edge_s:
         return memory.held_value[slot, held - 1], 0
-    if held == memory.count[slot]:
+    if held == memory.holds[slot]:
         return 0, UNKNOWN
     return between(
         memory.held_s[slot, held - 1],
@@ -233,7 +233,7 @@ def count_windows(
 @nb.njit(nb.void(_memory, _placement, nb.int64, nb.int64), nogil=True, cache=True)
 def forget(memory: SeriesMemory, placement: Placement, slot: int, memory_s: int) -> None:
     """Lets go of readings that bracket no edge in memory, and keeps R at the last edge before what stays (rule 12)."""
-    newest_s = memory.held_s[slot, memory.count[slot] - 1]
+    newest_s = memory.held_s[slot, memory.holds[slot] - 1]
     oldest_edge_s = (newest_s - memory_s) // QUARTER_S * QUARTER_S
     drop = held_until(memory, slot, oldest_edge_s) - 1
     if drop <= 0:
@@ -243,12 +243,12 @@ def forget(memory: SeriesMemory, placement: Placement, slot: int, memory_s: int)
     memory.base_edge_s[slot] = base_edge_s
     memory.base_value[slot] = base
     memory.base_width_s[slot] = width_s
-    stay = memory.count[slot] - drop
+    stay = memory.holds[slot] - drop
     for k in range(stay):
         memory.held_s[slot, k] = memory.held_s[slot, k + drop]
         memory.held_value[slot, k] = memory.held_value[slot, k + drop]
         memory.held_version[slot, k] = memory.held_version[slot, k + drop]
-    memory.count[slot] = stay
+    memory.holds[slot] = stay
 
 
 @nb.njit(nb.boolean(_memory, nb.int64, nb.int64), nogil=True, cache=True)
@@ -265,24 +265,24 @@ def decides(memory: SeriesMemory, slot: int, k: int) -> bool:
 @nb.njit(nb.void(_memory, nb.int64, nb.int64), nogil=True, cache=True)
 def take_out(memory: SeriesMemory, slot: int, k: int) -> None:
     """Takes held reading `k` out."""
-    for j in range(k, memory.count[slot] - 1):
+    for j in range(k, memory.holds[slot] - 1):
         memory.held_s[slot, j] = memory.held_s[slot, j + 1]
         memory.held_value[slot, j] = memory.held_value[slot, j + 1]
         memory.held_version[slot, j] = memory.held_version[slot, j + 1]
-    memory.count[slot] -= 1
+    memory.holds[slot] -= 1
 
 
 @nb.njit(nb.void(_memory, nb.int64, nb.int64, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
 def put_in(memory: SeriesMemory, slot: int, k: int, instant_s: int, value: int, version: int) -> None:
     """Makes a reading the held one number `k`; there is room for it."""
-    for j in range(memory.count[slot], k, -1):
+    for j in range(memory.holds[slot], k, -1):
         memory.held_s[slot, j] = memory.held_s[slot, j - 1]
         memory.held_value[slot, j] = memory.held_value[slot, j - 1]
         memory.held_version[slot, j] = memory.held_version[slot, j - 1]
     memory.held_s[slot, k] = instant_s
     memory.held_value[slot, k] = value
     memory.held_version[slot, k] = version
-    memory.count[slot] += 1
+    memory.holds[slot] += 1
 
 
 @nb.njit(nb.void(_memory, nb.int64, nb.int64, nb.int64), nogil=True, cache=True, inline="always")
@@ -314,7 +314,7 @@ def recount_first(
     first_s = min(instant_s, placement.exchange_at_s[placement.first_exchange[slot]]) // QUARTER_S * QUARTER_S
     last_s = last_settled(memory, placement, slot, instant_s) // QUARTER_S * QUARTER_S
     if changes.used[0] + (last_s - first_s) // QUARTER_S + 2 > len(changes.zone):
-        memory.count[slot] = 0
+        memory.holds[slot] = 0
         return 0
     count_windows(memory, placement, changes, slot, first_s, last_s, 1)
     return 1
@@ -337,10 +337,10 @@ def append(
 
     Returns 1, or 0 when `changes` has no room for it: nothing is changed then.
     """
-    count = memory.count[slot]
+    count = memory.holds[slot]
     if count == memory.held_s.shape[1]:
         forget(memory, placement, slot, memory_s)
-        count = memory.count[slot]
+        count = memory.holds[slot]
     if count == 0:
         put_in(memory, slot, 0, instant_s, value, version)
         return recount_first(memory, placement, changes, slot, instant_s)
@@ -373,7 +373,7 @@ def touched_windows(
 
     They are those with an edge between its neighbours; `k` is the first held reading after `instant_s`.
     """
-    count = memory.count[slot]
+    count = memory.holds[slot]
     before = k - 1
     if before >= 0 and memory.held_s[slot, before] == instant_s:
         before -= 1
@@ -458,7 +458,7 @@ def insert(
         memory.before_value[slot] = value
     if k > 0 and memory.held_s[slot, k - 1] >= edge_before_s and edge_after_s >= memory.held_s[slot, k]:
         return _UNCHANGED  # no edge between it and either neighbour: it decides nothing
-    if memory.count[slot] == memory.held_s.shape[1]:
+    if memory.holds[slot] == memory.held_s.shape[1]:
         forget(memory, placement, slot, memory_s)
         k = held_until(memory, slot, instant_s)
     first_s, last_s = touched_windows(memory, placement, slot, k, instant_s)
@@ -467,7 +467,7 @@ def insert(
     count_windows(memory, placement, changes, slot, first_s, last_s, -1)
     put_in(memory, slot, k, instant_s, value, version)
     count_windows(memory, placement, changes, slot, first_s, last_s, 1)
-    if k + 1 < memory.count[slot] - 1 and not decides(memory, slot, k + 1):
+    if k + 1 < memory.holds[slot] - 1 and not decides(memory, slot, k + 1):
         take_out(memory, slot, k + 1)
     if k > 0 and not decides(memory, slot, k - 1):
         take_out(memory, slot, k - 1)
@@ -477,15 +477,15 @@ def insert(
 @nb.njit(nb.int64(_memory, nb.int64, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
 def take_momentary(memory: SeriesMemory, slot: int, instant_s: int, value: int, version: int) -> int:
     """Takes a reading of 1.7.0, 2.7.0 or soc: only the newest stands; never pending, never in conflict (rule 11)."""
-    if memory.count[slot] == 0 or instant_s > memory.held_s[slot, 0]:
-        if memory.count[slot] > 0:
+    if memory.holds[slot] == 0 or instant_s > memory.held_s[slot, 0]:
+        if memory.holds[slot] > 0:
             remember_pace(memory, slot, memory.held_s[slot, 0], instant_s)
         memory.held_s[slot, 0] = instant_s
     elif instant_s < memory.held_s[slot, 0] or version <= memory.held_version[slot, 0]:
         return _UNCHANGED
     memory.held_value[slot, 0] = value
     memory.held_version[slot, 0] = version
-    memory.count[slot] = 1
+    memory.holds[slot] = 1
     return _APPLIED
 
 
@@ -528,7 +528,7 @@ def apply_readings(
         if placement.register[s] >= ENERGY_REGISTERS:
             outcome[i] = take_momentary(memory, s, instant_s, value[i], version[i])
             continue
-        count = memory.count[s]
+        count = memory.holds[s]
         newest_s = memory.held_s[s, count - 1] if count > 0 else EARLIEST_INSTANT_S - 1
         if (
             instant_s == newest_s + QUARTER_S
@@ -543,7 +543,7 @@ def apply_readings(
             memory.held_s[s, count] = instant_s
             memory.held_value[s, count] = value[i]
             memory.held_version[s, count] = version[i]
-            memory.count[s] = count + 1
+            memory.holds[s] = count + 1
             remember_pace(memory, s, newest_s, instant_s)
             memory.before_s[s] = newest_s
             memory.before_value[s] = newest_value
@@ -590,6 +590,15 @@ def roll_up(placement: Placement, leaves: Changes, total: Changes) -> int:
     return 1
 
 
+@nb.njit(nb.void(_changes, _changes), nogil=True, cache=True)
+def pour(changes: Changes, larger: Changes) -> None:
+    """Adds all rows to those of `larger`, which has room for them."""
+    for row in range(changes.used[0]):
+        target = larger.sums[row_of(larger, changes.zone[row], changes.window_s[row])]
+        for column in range(changes.sums.shape[1]):
+            target[column] += changes.sums[row, column]
+
+
 @nb.njit(nb.int64(_memory, _placement, _changes, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
 def count_memory(
     memory: SeriesMemory, placement: Placement, changes: Changes, slot: int, since_s: int, sign: int
@@ -598,13 +607,13 @@ def count_memory(
 
     Used when a topology changes where the series counts. Returns 1, or 0 when `changes` has no room.
     """
-    if memory.count[slot] == 0 or placement.register[slot] >= ENERGY_REGISTERS:
+    if memory.holds[slot] == 0 or placement.register[slot] >= ENERGY_REGISTERS:
         return 1
     first_s = memory.held_s[slot, 0] // QUARTER_S * QUARTER_S
     if placement.first_exchange[slot] != placement.first_exchange[slot + 1] and memory.base_width_s[slot] == UNKNOWN:
         first_s = min(first_s, placement.exchange_at_s[placement.first_exchange[slot]] // QUARTER_S * QUARTER_S)
     first_s = max(first_s, since_s // QUARTER_S * QUARTER_S)
-    newest_s = memory.held_s[slot, memory.count[slot] - 1]
+    newest_s = memory.held_s[slot, memory.holds[slot] - 1]
     last_s = last_settled(memory, placement, slot, newest_s) // QUARTER_S * QUARTER_S
     if last_s < first_s:
         return 1

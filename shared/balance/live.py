@@ -72,10 +72,10 @@ def place_at(placement: Placement, slot: int, instant_s: int) -> int:
 def slope_w(memory: SeriesMemory, placement: Placement, slot: int) -> int:
     """The power between a register's last two readings, W; 0 before there are two or where it ran backwards."""
     before_s = memory.before_s[slot]
-    newest_s = memory.held_s[slot, memory.count[slot] - 1]
+    newest_s = memory.held_s[slot, memory.holds[slot] - 1]
     if before_s < 0 or newest_s <= before_s:
         return 0
-    energy_wh = memory.held_value[slot, memory.count[slot] - 1] - memory.before_value[slot]
+    energy_wh = memory.held_value[slot, memory.holds[slot] - 1] - memory.before_value[slot]
     energy_wh += shift_at(placement, slot, newest_s) - shift_at(placement, slot, before_s)
     return max(energy_wh, 0) * 3600 // (newest_s - before_s)
 
@@ -86,11 +86,11 @@ def hear(memory: SeriesMemory, placement: Placement, now_s: int, meter_state: In
 
     Arrays by meter [M] and [M, 2]; `meter_w` is −1 where a meter sends no fresh 1.7.0 or 2.7.0.
     """
-    for slot in range(len(memory.count)):
+    for slot in range(len(memory.holds)):
         meter = placement.meter[slot]
-        if meter < 0 or memory.count[slot] == 0:
+        if meter < 0 or memory.holds[slot] == 0:
             continue
-        newest_s = memory.held_s[slot, memory.count[slot] - 1]
+        newest_s = memory.held_s[slot, memory.holds[slot] - 1]
         meter_state[meter] |= _SEEN
         if newest_s < now_s - 2 * cadence_s(memory, slot) - _HEARD_GRACE_S:
             continue
@@ -104,7 +104,7 @@ def hear(memory: SeriesMemory, placement: Placement, now_s: int, meter_state: In
 def energy_so_far(memory: SeriesMemory, placement: Placement, slot: int, now_s: int, power_w: int) -> int:
     """A series' energy since the running window began, Wh: what is known of it, and `power_w` from there on to now."""
     window_s = now_s // QUARTER_S * QUARTER_S
-    newest_s = memory.held_s[slot, memory.count[slot] - 1]
+    newest_s = memory.held_s[slot, memory.holds[slot] - 1]
     since_s, known_wh = window_s, 0
     if newest_s >= window_s:
         start, start_width_s = edge(memory, placement, slot, window_s)
@@ -113,7 +113,7 @@ def energy_so_far(memory: SeriesMemory, placement: Placement, slot: int, now_s: 
             if newest_s >= end_s:
                 end, end_width_s = edge(memory, placement, slot, end_s)
                 return max(end - start, 0) if end_width_s != UNKNOWN else 0
-            newest = memory.held_value[slot, memory.count[slot] - 1] + shift_at(placement, slot, newest_s)
+            newest = memory.held_value[slot, memory.holds[slot] - 1] + shift_at(placement, slot, newest_s)
             since_s, known_wh = newest_s, max(newest - start, 0)
     return known_wh + max(now_s - since_s, 0) * power_w // 3600
 
@@ -131,7 +131,7 @@ def sum_zones(
 ) -> None:
     """Adds every valid series' share to its zone's row of `zones` [Z, LIVE_COLUMNS]; `hear` has filled the rest."""
     window_end_s = now_s // QUARTER_S * QUARTER_S + QUARTER_S
-    for slot in range(len(memory.count)):
+    for slot in range(len(memory.holds)):
         meter = placement.meter[slot]
         if meter < 0:
             continue
@@ -146,9 +146,9 @@ def sum_zones(
             for flow in range(2):
                 if meter_w[meter, flow] >= 0:
                     row[_POWER + 2 * (placement.kind[place] == _STORAGE) + flow] += meter_w[meter, flow]
-        if memory.count[slot] == 0:
+        if memory.holds[slot] == 0:
             continue
-        row[_NEWEST] = max(row[_NEWEST], memory.held_s[slot, memory.count[slot] - 1])
+        row[_NEWEST] = max(row[_NEWEST], memory.held_s[slot, memory.holds[slot] - 1])
         if meter_state[meter] & _FRESH == 0:
             continue
         register = placement.register[slot]
@@ -193,8 +193,8 @@ def live_zones(memory: SeriesMemory, placement: Placement, now_s: int, meters: i
 
 def newest_instants(memory: SeriesMemory) -> tuple[Int64Array, Int64Array]:
     """The slots that were heard, and the instants of their newest readings."""
-    slots = np.flatnonzero(memory.count > 0)
-    return slots, memory.held_s[slots, memory.count[slots] - 1]
+    slots = np.flatnonzero(memory.holds > 0)
+    return slots, memory.held_s[slots, memory.holds[slots] - 1]
 
 
 def event_now(memory: SeriesMemory) -> int | None:

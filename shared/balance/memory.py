@@ -29,7 +29,7 @@ class SeriesMemory(NamedTuple):
     was forgotten, the base stays: R at the last edge at or before the oldest reading held.
     """
 
-    count: Int32Array
+    holds: Int32Array
     """[S] how many readings are held."""
     held_s: Int64Array
     """[S, C] their instants, ascending."""
@@ -66,7 +66,7 @@ def empty_memory(slots: int, memory_s: int = MEMORY_S) -> SeriesMemory:
     """Memory of `slots` series of which nothing is known; pages of rows never touched cost no memory."""
     held = held_max(memory_s)
     return SeriesMemory(
-        count=np.zeros(slots, np.int32),
+        holds=np.zeros(slots, np.int32),
         held_s=np.zeros((slots, held), np.int64),
         held_value=np.zeros((slots, held), np.int64),
         held_version=np.zeros((slots, held), np.int32),
@@ -82,7 +82,7 @@ def empty_memory(slots: int, memory_s: int = MEMORY_S) -> SeriesMemory:
 
 def grown_memory(memory: SeriesMemory, slots: int) -> SeriesMemory:
     """The same memory with room for `slots` series; slots are never taken away."""
-    before = len(memory.count)
+    before = len(memory.holds)
     if slots <= before:
         return memory
     # held_max the other way round: the new rows get the same capacity.

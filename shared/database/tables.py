@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.words import SUMMED_KINDS
 
@@ -269,7 +270,7 @@ outbox = Table(
     Column("message_id", Text, nullable=False),
     Column("topic", Text, nullable=False),
     Column("topic_partition", SmallInteger),
-    Column("key", LargeBinary),
+    Column("headers", JSONB, nullable=False, server_default="{}"),
     Column("value", LargeBinary, nullable=False),
     Index(None, "partition", "id"),
 )

@@ -166,7 +166,7 @@ def test_a_long_disordered_stream_never_outgrows_the_memory(step_s: int, seed: i
         reference.series[slot].readings[t] = (value, version)
     totals, outcomes, memory = run_kernel(placement_of(series), readings, [500, 501, 777])
     assert int(Outcome.PENDING) not in outcomes
-    assert memory.count[0] <= memory.held_s.shape[1]
+    assert memory.holds[0] <= memory.held_s.shape[1]
     assert len(totals) == len(totals_quick(series[0], dict((t, v) for _, t, v, _ in readings)))
     assert totals == totals_quick(series[0], dict((t, v) for _, t, v, _ in readings))
 
@@ -236,7 +236,7 @@ def test_a_full_table_stops_before_a_reading_and_goes_on_with_room() -> None:
     outcome = np.full(3, 9, np.int8)
     batch = (np.zeros(3, np.int32), ts, value, np.zeros(3, np.int32))
     assert apply_readings(memory, placement_of(series), changes, *batch, 0, MEMORY_S, outcome) == 2
-    assert memory.held_s[0, memory.count[0] - 1] == DAY + 900 and outcome[2] == 9
+    assert memory.held_s[0, memory.holds[0] - 1] == DAY + 900 and outcome[2] == 9
     more = empty_changes(128)
     assert apply_readings(memory, placement_of(series), more, *batch, 2, MEMORY_S, outcome) == 3
     assert sum(sums[0] for sums in totals_of(more).values()) == 990

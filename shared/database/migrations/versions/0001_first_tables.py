@@ -1,6 +1,7 @@
 """The first tables: identities, topology, partial sums, books and heartbeats."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from alembic import op
 
 revision = "0001"
@@ -282,7 +283,7 @@ def _make_books() -> None:
         sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("topic_partition", sa.SmallInteger(), nullable=True),
-        sa.Column("key", sa.LargeBinary(), nullable=True),
+        sa.Column("headers", postgresql.JSONB(), server_default="{}", nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="outbox_pkey"),
     )

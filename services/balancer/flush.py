@@ -1,0 +1,250 @@
+"""The flush: what changed since the last one goes to PostgreSQL in one transaction (design section 7).
+
+The steps, numbered as in the design and in the comments below:
+
+1. on assignment, once: the partition's `owner_epoch` is raised and read together with `next_offset` (`take_over`);
+2. each partition's `next_offset` is moved, in ascending order of partition, where epoch and offset are still ours;
+3. partial rows get their differences added, ended windows their revision, the books their deliveries, and the late
+   queue its readings;
+4. outgoing messages go to the outbox;
+5. commit. When the answer to it is lost, the progress row tells what became of it (`was_committed`).
+
+Differences are added rather than totals written: a flush that is repeated or comes from a replaced owner changes
+nothing since step 2 does not let it pass, and a window of any age is treated alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import asyncpg
+import numpy as np
+import orjson
+
+from services.balancer.binary_copy import Column, binary_copy
+from services.balancer.outgoing import LateReadings, OutgoingMessage
+from shared.balance.memory import Int32Array, Int64Array
+from shared.database.tables import SUM_COLUMNS
+from shared.limits import FLUSH_TIMEOUT_S, QUARTER_S
+from shared.topics import READINGS
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionFlush:
+    """What one partition has to say since its last flush."""
+
+    partition: int
+    epoch: int
+    from_offset: int
+    """What `progress.next_offset` must be."""
+    to_offset: int
+    topology: int
+    now_s: int | None
+    """Windows that end at or before it are closed; None before the first reading in event mode."""
+    event_now_s: int | None
+    zone_id: Int32Array
+    window_s: Int64Array
+    sums: Int64Array
+    """[n, 25] differences, in the order of SUM_COLUMNS."""
+    deliveries: dict[str, int]
+    """What the books get: outcome → how many."""
+    late: LateReadings | None = None
+    messages: Sequence[OutgoingMessage] = field(default_factory=tuple)
+    closing: bool = True
+    """Whether a window may have ended since the last flush."""
+
+
+class NotOwner(Exception):
+    """A partition's progress row is not ours any more: somebody else owns it."""
+
+    def __init__(self, partition: int) -> None:
+        """`partition` is the one that was lost."""
+        super().__init__(f"partition {partition} belongs to another balancer")
+        self.partition = partition
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """What `take_over` found."""
+
+    epoch: int
+    next_offset: int
+
+
+_SUMS = ", ".join(SUM_COLUMNS)
+_KEY = "partition, zone_id, window_start"
+_ROW = f"{_KEY}, revision, known_at, log_offset, topology, {_SUMS}"
+
+PREPARE_CONNECTION = f"""
+CREATE TEMPORARY TABLE flush_change (
+    partition smallint, zone_id integer, window_start timestamptz, log_offset bigint, topology integer, closed boolean,
+    {", ".join(f"{name} bigint" for name in SUM_COLUMNS)}
+) ON COMMIT DELETE ROWS
+"""
+
+_MOVE_PROGRESS = """
+UPDATE progress SET next_offset = $4, topology = $5, event_now = to_timestamp($6::bigint), updated_at = clock_timestamp()
+WHERE topic = $7 AND partition = $1 AND owner_epoch = $2 AND next_offset = $3
+RETURNING partition
+"""
+
+# A row that has a revision keeps getting them, also where the clock was set back before its window's end.
+_ADD_CHANGES = f"""
+WITH changed AS (
+    INSERT INTO partial AS p ({_ROW})
+    SELECT {_KEY}, closed::integer, now(), log_offset, topology, {_SUMS} FROM flush_change
+    ON CONFLICT (zone_id, window_start, partition) DO UPDATE SET
+        revision = CASE WHEN excluded.revision > 0 OR p.revision > 0 THEN p.revision + 1 ELSE 0 END,
+        known_at = excluded.known_at, log_offset = excluded.log_offset, topology = excluded.topology,
+        {", ".join(f"{name} = p.{name} + excluded.{name}" for name in SUM_COLUMNS)}
+    RETURNING p.*
+)
+INSERT INTO partial_revision ({_ROW}) SELECT {_ROW} FROM changed WHERE revision > 0
+"""
+
+_CLOSE_WINDOWS = f"""
+WITH closed AS (
+    UPDATE partial SET revision = 1, known_at = now(), log_offset = $2, topology = $3
+    WHERE partition = $1 AND revision = 0 AND window_start <= to_timestamp($4::bigint)
+    RETURNING *
+)
+INSERT INTO partial_revision ({_ROW}) SELECT {_ROW} FROM closed
+"""
+
+_ENTER_BOOKS = """
+INSERT INTO books (topic, partition, outcome, deliveries) VALUES ($1, $2, $3, $4)
+ON CONFLICT (topic, partition, outcome) DO UPDATE SET deliveries = books.deliveries + excluded.deliveries
+"""
+
+_SEND_LATER = """
+INSERT INTO outbox (partition, message_id, topic, topic_partition, headers, value)
+VALUES ($1, $2, $3, $4, $5::text::jsonb, $6)
+"""
+
+
+async def take_over(connection: asyncpg.Connection, topic: str, partition: int, owner: str) -> Ownership:
+    """Step 1: raises the partition's epoch, so that no other owner's flush passes step 2 from here on."""
+    row = await connection.fetchrow(
+        """
+        INSERT INTO progress AS p (topic, partition, owner_epoch, owner) VALUES ($1, $2, 1, $3)
+        ON CONFLICT (topic, partition) DO UPDATE SET owner_epoch = p.owner_epoch + 1, owner = excluded.owner
+        RETURNING owner_epoch, next_offset
+        """,
+        topic,
+        partition,
+        owner,
+    )
+    assert row is not None
+    return Ownership(row["owner_epoch"], row["next_offset"])
+
+
+async def flush(connection: asyncpg.Connection, flushes: Sequence[PartitionFlush]) -> None:
+    """Steps 2 to 5 for all partitions at hand.
+
+    Raises NotOwner when one belongs to somebody else (nothing is written then), and what asyncpg raises when the
+    database fails; after a lost connection `was_committed` tells the outcome.
+    """
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL statement_timeout = '{FLUSH_TIMEOUT_S}s'")
+        for content in sorted(flushes, key=lambda content: content.partition):  # step 2
+            if not await _move_progress(connection, content):
+                raise NotOwner(content.partition)
+        await _write_changes(connection, flushes)  # step 3
+        for content in flushes:
+            await _write_rest(connection, content)  # steps 3 and 4
+    # Step 5 is the end of the block above.
+
+
+async def was_committed(connection: asyncpg.Connection, content: PartitionFlush) -> bool:
+    """What became of a flush whose commit was not answered: the row lock waits for its end if it is still under way."""
+    row = await connection.fetchrow(
+        "SELECT owner_epoch, next_offset FROM progress WHERE topic = $1 AND partition = $2 FOR UPDATE",
+        READINGS,
+        content.partition,
+    )
+    if row is None or row["owner_epoch"] != content.epoch:
+        raise NotOwner(content.partition)
+    return bool(row["next_offset"] == content.to_offset)
+
+
+async def _move_progress(connection: asyncpg.Connection, content: PartitionFlush) -> bool:
+    moved = await connection.fetchval(
+        _MOVE_PROGRESS,
+        content.partition,
+        content.epoch,
+        content.from_offset,
+        content.to_offset,
+        content.topology,
+        content.event_now_s,
+        READINGS,
+    )
+    return moved is not None
+
+
+async def _write_changes(connection: asyncpg.Connection, flushes: Sequence[PartitionFlush]) -> None:
+    changed = [content for content in flushes if len(content.zone_id)]
+    if not changed:
+        return
+    counts = [len(content.zone_id) for content in changed]
+
+    def each(values: list[int]) -> Int64Array:
+        return np.repeat(np.array(values, np.int64), counts)
+
+    window_s = np.concatenate([content.window_s for content in changed])
+    # Before there is a now no window has ended.
+    now_s = each([-1 if content.now_s is None else content.now_s for content in changed])
+    sums = np.concatenate([content.sums for content in changed])
+    columns: list[Column] = [
+        ("partition", "smallint", each([content.partition for content in changed])),
+        ("zone_id", "integer", np.concatenate([content.zone_id for content in changed])),
+        ("window_start", "timestamptz", window_s),
+        ("log_offset", "bigint", each([content.to_offset for content in changed])),
+        ("topology", "integer", each([content.topology for content in changed])),
+        ("closed", "boolean", window_s + QUARTER_S <= now_s),
+        *((name, "bigint", sums[:, k]) for k, name in enumerate(SUM_COLUMNS)),
+    ]
+    await connection.copy_to_table(
+        "flush_change",
+        source=binary_copy(columns, len(window_s)),
+        columns=[name for name, _, _ in columns],
+        format="binary",
+    )
+    await connection.execute(_ADD_CHANGES)
+
+
+async def _write_rest(connection: asyncpg.Connection, content: PartitionFlush) -> None:
+    if content.closing and content.now_s is not None:
+        last_ended_s = content.now_s - QUARTER_S
+        await connection.execute(
+            _CLOSE_WINDOWS, content.partition, content.to_offset, content.topology, last_ended_s
+        )
+    entries = [(READINGS, content.partition, outcome, n) for outcome, n in content.deliveries.items() if n]
+    if entries:
+        await connection.executemany(_ENTER_BOOKS, entries)
+    if content.late is not None:
+        await _queue_late(connection, content.partition, content.late)
+    if content.messages:
+        await connection.executemany(
+            _SEND_LATER,
+            [
+                (content.partition, m.message_id, m.topic, m.topic_partition, orjson.dumps(m.headers).decode(), m.value)
+                for m in content.messages
+            ],
+        )
+
+
+async def _queue_late(connection: asyncpg.Connection, partition: int, late: LateReadings) -> None:
+    columns: list[Column] = [
+        ("partition", "smallint", partition),
+        ("log_offset", "bigint", late.log_offset),
+        ("position", "integer", late.position),
+        ("slot", "integer", late.slot),
+        ("ts_s", "bigint", late.ts_s),
+        ("value", "bigint", late.value),
+        ("version", "integer", late.version),
+    ]
+    await connection.copy_to_table(
+        "late_reading",
+        source=binary_copy(columns, len(late.slot)),
+        columns=[name for name, _, _ in columns],
+        format="binary",
+    )

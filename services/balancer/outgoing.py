@@ -1,0 +1,130 @@
+"""What a flush tells others, as messages for the outbox: conflicts, late readings, changed windows."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from shared.balance.memory import Int32Array, Int64Array
+from shared.balance.placement import Placement
+from shared.instants import format_instant
+from shared.readings_message import ReadingColumns
+from shared.rejected_message import RejectedDelivery, encode_rejected, rejected_headers
+from shared.topics import BALANCE, LATE, READINGS, REJECTED
+from shared.topology.index import Topology
+from shared.words import REGISTERS, RejectReason
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A message for the outbox; `message_id` is derived from what it says, so that a double is known as one."""
+
+    message_id: str
+    topic: str
+    value: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    topic_partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LateReadings:
+    """Readings for the late queue with their places in the log, a column each."""
+
+    log_offset: Int64Array
+    position: Int32Array
+    slot: Int32Array
+    ts_s: Int64Array
+    value: Int64Array
+    version: Int32Array
+
+
+def _named(topology: Topology, placement: Placement, slot: int) -> tuple[str, str]:
+    """The meter and register of a slot."""
+    return topology.meter[placement.meter[slot]], REGISTERS[placement.register[slot]]
+
+
+def conflict_messages(
+    topology: Topology,
+    placement: Placement,
+    partition: int,
+    offset: int,
+    conflict: npt.NDArray[np.intp],
+    readings: ReadingColumns,
+) -> list[OutgoingMessage]:
+    """A rejected delivery for each reading whose version came before with another value (rule 1)."""
+    messages = []
+    for k in conflict.tolist():
+        meter, register = _named(topology, placement, int(readings.slot[k]))
+        ts = format_instant(int(readings.ts_s[k]))
+        reading = {
+            "meter": meter,
+            "register": register,
+            "ts": ts,
+            "value": int(readings.value[k]),
+            "version": int(readings.version[k]),
+        }
+        delivery = RejectedDelivery(
+            reason=RejectReason.CONFLICT,
+            source="balancer",
+            detail=f"another value came first for version {reading['version']} of this instant",
+            meter=meter,
+            register=register,
+            ts=ts,
+            position=f"{READINGS}/{partition}@{offset} reading {k}",
+            original=orjson.dumps(reading),
+        )
+        headers = {name: value.decode() for name, value in rejected_headers(delivery)}
+        message_id = f"conflict-{partition}-{offset}-{k}"
+        messages.append(OutgoingMessage(message_id, REJECTED, encode_rejected(delivery), headers))
+    return messages
+
+
+def late_message(topology: Topology, placement: Placement, partition: int, late: LateReadings) -> OutgoingMessage:
+    """Tells which readings wait in the late queue: an Arrow stream with meter, register, ts, value and version."""
+    known = placement.meter[late.slot]
+    meters, index = np.unique(known, return_inverse=True)
+    names = pa.array([topology.meter[meter] for meter in meters.tolist()], pa.string())
+    table = pa.table(
+        {
+            "meter": pa.DictionaryArray.from_arrays(pa.array(index, pa.int32()), names),
+            "register": pa.DictionaryArray.from_arrays(
+                pa.array(placement.register[late.slot].astype(np.int32)), pa.array(list(REGISTERS), pa.string())
+            ),
+            "ts": pa.array(late.ts_s).cast(pa.timestamp("s", tz="UTC")),
+            "value": pa.array(late.value),
+            "version": pa.array(late.version),
+            "log_offset": pa.array(late.log_offset),
+        }
+    )
+    message_id = f"late-{partition}-{late.log_offset[0]}-{late.position[0]}"
+    return OutgoingMessage(message_id, LATE, _stream(table), topic_partition=partition)
+
+
+def changed_windows_message(
+    topology: Topology, partition: int, next_offset: int, zone_id: Int32Array, window_s: Int64Array
+) -> OutgoingMessage:
+    """Tells which windows of which zones changed: an Arrow stream with zone, window_start and partition."""
+    order = np.argsort(topology.zone_id)
+    place = np.minimum(np.searchsorted(topology.zone_id, zone_id, sorter=order), max(len(order) - 1, 0))
+    index = order[place]
+    known = topology.zone_id[index] == zone_id  # a zone that the newest topology has no more has no name
+    table = pa.table(
+        {
+            "zone": pa.DictionaryArray.from_arrays(
+                pa.array(index[known].astype(np.int32)), pa.array(topology.zone, pa.string())
+            ),
+            "window_start": pa.array(window_s[known]).cast(pa.timestamp("s", tz="UTC")),
+            "partition": pa.array(np.full(int(known.sum()), partition, np.int16)),
+        }
+    )
+    return OutgoingMessage(f"balance-{partition}-{next_offset}", BALANCE, _stream(table), topic_partition=partition)
+
+
+def _stream(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+

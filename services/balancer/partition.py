@@ -1,0 +1,252 @@
+"""One partition's state and its step: messages of the log in, what a flush will write out. No I/O happens here.
+
+The state is a pure function of the log's prefix up to `next_offset`; `restore` and replay bring it back.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from services.balancer.flush import PartitionFlush
+from services.balancer.outgoing import (
+    LateReadings,
+    OutgoingMessage,
+    changed_windows_message,
+    conflict_messages,
+    late_message,
+)
+from shared.balance.changes import Changes, clear, empty_changes
+from shared.balance.kernel import apply_readings, count_memory, pour, roll_up
+from shared.balance.live import event_now
+from shared.balance.memory import SeriesMemory, empty_memory, grown_memory
+from shared.balance.placement import Placement, place
+from shared.balance.switch import touched_slots
+from shared.limits import MEMORY_S, QUARTER_S
+from shared.readings_message import ReadingColumns
+from shared.topology.index import Topology
+from shared.words import Outcome, RejectReason
+
+_CHANGES_ROWS = 2**14
+"""Rows of changes to begin with; a table that is full is doubled."""
+
+
+class Partition:
+    """The state of one partition of `bilans.readings`."""
+
+    def __init__(self, number: int, epoch: int, flushed_offset: int, topology: Topology) -> None:
+        """An empty state at the log's begin. What lies before `flushed_offset` is in the tables already."""
+        self.number = number
+        self.epoch = epoch
+        self.next_offset = 0
+        self.flushed_offset = flushed_offset
+        self.event_now_s: int | None = None
+        self.topology = topology
+        self.placement: Placement = place(topology, number)
+        self.memory: SeriesMemory = empty_memory(len(self.placement.register))
+        self._leaves: Changes = empty_changes(_CHANGES_ROWS)
+        self._total: Changes = empty_changes(_CHANGES_ROWS)
+        self._outcomes: npt.NDArray[np.int64] = np.zeros(len(Outcome), np.int64)
+        self._late: list[LateReadings] = []
+        self._conflicts: list[OutgoingMessage] = []
+        self._last_closed_s: int | None = None
+
+    @property
+    def replaying(self) -> bool:
+        """Whether what comes next is in the tables already and is not to be published again."""
+        return self.next_offset < self.flushed_offset
+
+    @property
+    def changed_rows(self) -> int:
+        """How many rows of changes wait for the flush: what the loop bounds."""
+        return int(self._leaves.used[0] + self._total.used[0])
+
+    def apply(self, offset: int, readings: ReadingColumns) -> None:
+        """Applies a message of readings at `offset` of the log."""
+        if offset < self.next_offset:
+            return
+        self._begin_message(offset)
+        n = len(readings)
+        outcome = np.zeros(n, np.int8)
+        reached = 0
+        while True:
+            reached = apply_readings(
+                self.memory,
+                self.placement,
+                self._leaves,
+                readings.slot,
+                readings.ts_s,
+                readings.value,
+                readings.version,
+                reached,
+                MEMORY_S,
+                outcome,
+            )
+            if reached == n:
+                break
+            self._leaves = _doubled(self._leaves)
+        self._outcomes += np.bincount(outcome, minlength=len(Outcome))
+        self._keep_special(offset, readings, outcome)
+        self.next_offset = offset + 1
+
+    def switch(self, offset: int, topology: Topology) -> None:
+        """Follows `topology` from the control record at `offset` on: what it touches is taken back and counted anew."""
+        if offset < self.next_offset:
+            return
+        self._begin_message(offset)
+        if topology.number > self.topology.number:
+            self._follow(topology)
+        self.next_offset = offset + 1
+
+    def skip(self, offset: int) -> None:
+        """Passes over a control record that says nothing new."""
+        self._begin_message(offset)
+        self.next_offset = max(self.next_offset, offset + 1)
+
+    def take_flush(self, wall_now_s: float | None) -> PartitionFlush | None:
+        """What the tables lack, taken out of the state; None when there is nothing to write.
+
+        `wall_now_s` is now, or None in event mode, where the partition's own readings tell.
+        """
+        if self.replaying:
+            return None
+        self._advance_event_now()
+        now_s = self.event_now_s if wall_now_s is None else int(wall_now_s)
+        closing = now_s is not None and self._last_closed_s != now_s // QUARTER_S
+        if self.next_offset == self.flushed_offset and not closing:
+            return None
+        self._roll_up()
+        used = int(self._total.used[0])
+        rows = np.flatnonzero(self._total.sums[:used].any(axis=1))
+        zone_id, window_s = self._total.zone[rows], self._total.window_s[rows]
+        messages = [*self._conflicts]
+        late = _joined(self._late)
+        if late is not None:
+            messages.append(late_message(self.topology, self.placement, self.number, late))
+        if len(rows):
+            messages.append(changed_windows_message(self.topology, self.number, self.next_offset, zone_id, window_s))
+        content = PartitionFlush(
+            partition=self.number,
+            epoch=self.epoch,
+            from_offset=self.flushed_offset,
+            to_offset=self.next_offset,
+            topology=self.topology.number,
+            now_s=now_s,
+            event_now_s=self.event_now_s,
+            zone_id=zone_id,
+            window_s=window_s,
+            sums=self._total.sums[rows],
+            deliveries=self._deliveries(),
+            late=late,
+            messages=messages,
+            closing=closing,
+        )
+        self._last_closed_s = None if now_s is None else now_s // QUARTER_S
+        self.flushed_offset = self.next_offset
+        self._forget_unpublished()
+        return content
+
+    def _begin_message(self, offset: int) -> None:
+        """Where what was flushed ends, all that the replay worked out is in the tables: it is let go."""
+        if self.next_offset < self.flushed_offset <= offset:
+            self._forget_unpublished()
+            self._advance_event_now()
+
+    def finish_replay(self, end_offset: int) -> None:
+        """Ends a replay up to `end_offset` where no message follows that would end it."""
+        if self.next_offset < end_offset == self.flushed_offset:
+            self.next_offset = end_offset
+        if self.next_offset == self.flushed_offset:
+            self._forget_unpublished()
+
+    def _forget_unpublished(self) -> None:
+        clear(self._leaves)
+        clear(self._total)
+        self._outcomes[:] = 0
+        self._late, self._conflicts = [], []
+
+    def _advance_event_now(self) -> None:
+        reached_s = event_now(self.memory)
+        if reached_s is not None and (self.event_now_s is None or reached_s > self.event_now_s):
+            self.event_now_s = reached_s  # it never goes back
+
+    def _keep_special(self, offset: int, readings: ReadingColumns, outcome: npt.NDArray[np.int8]) -> None:
+        """Notes the late readings for the queue and the conflicts for the rejected topic."""
+        late = np.flatnonzero(outcome == Outcome.PENDING)
+        if len(late):
+            self._late.append(
+                LateReadings(
+                    log_offset=np.full(len(late), offset, np.int64),
+                    position=late.astype(np.int32),
+                    slot=readings.slot[late],
+                    ts_s=readings.ts_s[late],
+                    value=readings.value[late],
+                    version=readings.version[late],
+                )
+            )
+        conflict = np.flatnonzero(outcome == Outcome.CONFLICT)
+        if len(conflict):
+            self._conflicts += conflict_messages(
+                self.topology, self.placement, self.number, offset, conflict, readings
+            )
+
+    def _deliveries(self) -> dict[str, int]:
+        applied, unchanged, pending, conflict = self._outcomes.tolist()
+        return {
+            "received": applied + unchanged + pending + conflict,
+            "applied": applied,
+            "unchanged": unchanged,
+            "pending": pending,
+            f"rejected:{RejectReason.CONFLICT}": conflict,
+        }
+
+    def _roll_up(self) -> None:
+        while roll_up(self.placement, self._leaves, self._total) == 0:
+            self._total = _doubled(self._total)
+        clear(self._leaves)
+
+    def _follow(self, topology: Topology) -> None:
+        self._roll_up()  # what came before the switch counts by the old tree
+        after = place(topology, self.number, len(self.memory.holds))
+        heard = np.flatnonzero(self.memory.holds > 0)
+        touched = touched_slots(self.placement, after, heard)
+        self._count_all(touched, -1)
+        self._roll_up()
+        self.memory = grown_memory(self.memory, len(after.register))
+        self.placement, self.topology = after, topology
+        self._count_all(touched, 1)
+        self._roll_up()
+
+    def _count_all(self, slots: Sequence[int], sign: int) -> None:
+        for slot in slots:
+            while count_memory(self.memory, self.placement, self._leaves, slot, -(2**62), sign) == 0:
+                self._leaves = _doubled(self._leaves)
+
+    def restore(
+        self, next_offset: int, event_now_s: int | None, memory: SeriesMemory, find: Callable[[], Topology]
+    ) -> None:
+        """Takes the state of a checkpoint; `find` gives the topology that it was under."""
+        self.next_offset, self.event_now_s = next_offset, event_now_s
+        self.topology = find()
+        self.placement = place(self.topology, self.number, len(memory.holds))
+        self.memory = grown_memory(memory, len(self.placement.register))
+
+
+def _doubled(changes: Changes) -> Changes:
+    """The same rows in a table of twice the room."""
+    larger = empty_changes(2 * len(changes.zone))
+    pour(changes, larger)
+    return larger
+
+
+def _joined(late: list[LateReadings]) -> LateReadings | None:
+    if not late:
+        return None
+    return LateReadings(
+        log_offset=np.concatenate([one.log_offset for one in late]),
+        position=np.concatenate([one.position for one in late]),
+        slot=np.concatenate([one.slot for one in late]),
+        ts_s=np.concatenate([one.ts_s for one in late]),
+        value=np.concatenate([one.value for one in late]),
+        version=np.concatenate([one.version for one in late]),
+    )
