@@ -24,7 +24,7 @@ def endless_weeks(readings_file: Path) -> Iterator[pa.RecordBatch]:
 
     In each later week the instants are seven days on, and each 1.8.0 and 2.8.0 is raised by its week's energy (its
     last value − its first), so that registers go on counting; power and state of charge repeat. The week's first
-    instant is the last one of the week before, so it is given once only. The week is held in memory, 25 bytes a reading.
+    instant is the last one of the week before, so it is given once only. All of the week is held in memory.
     """
     file = open_reading_file(readings_file)
     unused = readings_file.parent  # for runs on disk, which come only beyond WEEK_READINGS_MAX
