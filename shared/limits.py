@@ -68,8 +68,8 @@ LIVE_VIEWERS_MAX = 500
 RANGE_S_MAX = 3 * 366 * 86400
 """The longest range of one balance query, three years: settlement looks back over two, and a page stays cheap."""
 
-HEARTBEAT_S_MAX = 5
-"""A service, or a partition's live record, not heard of for this long is gone: both write at least once a second."""
+LIVE_RECORD_S_MAX = 5
+"""A live record older than this was left behind by its balancer, which writes each at least once a second."""
 
 READINGS_SILENT_S_MAX = 30
 """In event mode this much wall time without a reading is stale (design section 3)."""

@@ -5,6 +5,7 @@ A local day has 96 quarters, 92 when summer time begins and 100 when it ends; no
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -71,7 +72,8 @@ def _hour_starts(zone: ZoneInfo, from_s: int, to_s: int) -> Seconds:
     last_day = to_s // _DAY_S + 2
     quarters = quarters_between(first_day * _DAY_S, last_day * _DAY_S)
     local = quarters + _offsets(quarters, zone)
-    return quarters[local % _HOUR_S == 0]
+    starts: Seconds = quarters[local % _HOUR_S == 0]
+    return starts
 
 
 def _offsets(quarters: Seconds, zone: ZoneInfo) -> Seconds:
@@ -79,7 +81,7 @@ def _offsets(quarters: Seconds, zone: ZoneInfo) -> Seconds:
     days = quarters.reshape(-1, _DAY_S // QUARTER_S)
     at_midnight = [_offset(int(day), zone) for day in (*days[:, 0], days[-1, 0] + _DAY_S)]
     offsets = np.repeat(np.array(at_midnight[:-1], np.int64), days.shape[1]).reshape(days.shape)
-    for row, (before, after) in enumerate(zip(at_midnight, at_midnight[1:], strict=False)):
+    for row, (before, after) in enumerate(pairwise(at_midnight)):
         if before != after:  # the clock changes on this day: look at each quarter
             offsets[row] = [_offset(int(instant), zone) for instant in days[row]]
     return offsets.ravel()

@@ -1,0 +1,82 @@
+"""The API service: its parts, how they start and stop, and how a route gets at them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+
+from services.api.live_feed import LiveFeed
+from services.api.live_stream import LiveStream
+from services.api.live_view import LiveView
+from services.api.log_ends import LogEnds
+from services.api.newest_readings import NewestReadings
+from services.api.topology_shelf import TopologyShelf
+from services.api.zone_answers import ZoneAnswers
+from shared.clock import Clock
+from shared.database.engine import make_engine
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ApiService:
+    """The parts of a running API."""
+
+    settings: Settings
+    clock: Clock
+    engine: AsyncEngine
+    shelf: TopologyShelf
+    view: LiveView
+    answers: ZoneAnswers
+    newest: NewestReadings
+    stream: LiveStream
+    ends: LogEnds
+    feed: LiveFeed
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keeps topology, live view and stream going; ends them, and closes all connections, on leaving."""
+        tasks = [
+            asyncio.create_task(work, name=name)
+            for name, work in (
+                ("topology", self.shelf.keep_fresh()),
+                ("feed", self.feed.run()),
+                ("feed-watch", self.feed.watch()),
+                ("stream", self.stream.run()),
+            )
+        ]
+        try:
+            yield
+        finally:
+            self.stream.stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.ends.close()
+            await self.engine.dispose()
+
+
+def make_service(settings: Settings, clock: Clock) -> ApiService:
+    """The parts, not yet running; nothing is connected."""
+    engine = make_engine(settings.database_url)
+    shelf = TopologyShelf(engine)
+    view = LiveView(clock, settings.clock)
+    answers = ZoneAnswers(shelf, view)
+    newest = NewestReadings()
+    stream = LiveStream(answers, view, sequence=int(clock.now_s() * 1000))
+    ends = LogEnds(settings)
+    feed = LiveFeed(settings, clock, ends, view, newest, stream)
+    return ApiService(settings, clock, engine, shelf, view, answers, newest, stream, ends, feed)
+
+
+def _service_of(request: Request) -> ApiService:
+    service: ApiService = request.app.state.service
+    return service
+
+
+Service = Annotated[ApiService, Depends(_service_of)]
+"""A route's parameter of this type is the service."""
