@@ -4,10 +4,7 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 
-import click
 import typer
-from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
 
 from shared.errors import BilansError
 
@@ -36,36 +33,22 @@ _COMMANDS = {
 }
 
 
-class _LazyCommands(TyperGroup):
-    """Knows the commands' names and lines; imports a command when it is to run."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = _COMMANDS.get(cmd_name)
-        return TyperCommand(name=cmd_name, help=entry.help) if entry else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        entry = _COMMANDS.get(args[0])
-        if entry is None:
-            return super().resolve_command(ctx, args)
+def make_app(called: str) -> typer.Typer:
+    """The command line in which the command `called` is imported and the others are only listed."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+    app.callback()(bilans)
+    for name, entry in _COMMANDS.items():
+        if name != called:
+            app.command(name, help=entry.help)(_only_listed)
+            continue
         target = getattr(import_module(entry.module), entry.attribute)
-        if not isinstance(target, typer.Typer):
-            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            alone.command(name=args[0])(target)
-            target = alone
-        command = get_command(target)
-        command.name = args[0]
-        return args[0], command, args[1:]
+        if isinstance(target, typer.Typer):
+            app.add_typer(target, name=name)
+        else:
+            app.command(name)(target)
+    return app
 
 
-app = typer.Typer(cls=_LazyCommands, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-
-
-@app.callback()
 def bilans() -> None:
     """Bilans: the real-time energy balance and flexibility service of an energy cluster.
 
@@ -73,10 +56,14 @@ def bilans() -> None:
     """
 
 
+def _only_listed() -> None:
+    raise AssertionError("the command that is called was not imported")
+
+
 def main() -> None:
     """Runs the command line; an error that a person can act on is one line on standard error, exit code 2."""
     try:
-        app(prog_name="bilans")
+        make_app(called=next(iter(sys.argv[1:]), ""))(prog_name="bilans")
     except BilansError as error:
         print(f"bilans: {error}", file=sys.stderr)
         sys.exit(EXIT_ERROR)

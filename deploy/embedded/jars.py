@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 LOCK = Path(__file__).with_name("jars.lock")
 DOWNLOADS_AT_ONCE = 8
 TRIES = 3
-TIMEOUT_S = 30
+TIMEOUT_S = 15
 
 Progress = Callable[[int, int], None]
-"""Is told the bytes at hand and the bytes of all jars."""
+"""Is told the bytes at hand and the bytes of all jars; what it raises ends the fetch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from shared.limits import MESSAGE_BYTES_MAX
 
 START_TIMEOUT_S = 60
 """A broker is up within 2 s; a busy machine and a long log to recover can make it slower, not this slow."""
-STOP_TIMEOUT_S = 6
+STOP_TIMEOUT_S = 4
 
 _JVM = (
     "-Xmx1g",

@@ -20,7 +20,7 @@ USER = "bilans"
 DATABASE = "bilans"
 START_TIMEOUT_S = 60
 """It is up within a second; recovery after a crash in the middle of much writing can take longer, not this long."""
-STOP_TIMEOUT_S = 6
+STOP_TIMEOUT_S = 4
 ORPHANS_TIMEOUT_S = 6
 """How long backends may take to notice that their postmaster was killed."""
 
@@ -47,6 +47,15 @@ _SETTINGS = {
     "logging_collector": "off",
     "log_line_prefix": "%m [%p] ",
 }
+
+_NOT_YET = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+)
+"""What a server that is still starting answers, or one that is going down."""
 
 
 class EmbeddedPostgres:
@@ -107,14 +116,19 @@ class EmbeddedPostgres:
         if self._programs.user is not None:
             os.chown(self._cluster, *self._programs.user)
             os.fchown(file, *self._programs.user)
+        arguments = (
+            *("-D", "/proc/self/cwd", f"--username={USER}", "--auth=scram-sha-256", f"--pwfile=/proc/self/fd/{file}"),
+            *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            "--no-instructions",
+        )
         child = start_child(
-            [
-                str(self._programs.folder / "initdb"), "-D", "/proc/self/cwd", f"--username={USER}",
-                "--auth=scram-sha-256", f"--pwfile=/proc/self/fd/{file}", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8", "--no-instructions",
-            ],
-            folder=self._cluster, log=self._log, user=self._programs.user, environment=_environment(), pass_fds=[file],
-        )  # fmt: skip
+            [str(self._programs.folder / "initdb"), *arguments],
+            folder=self._cluster,
+            log=self._log,
+            user=self._programs.user,
+            environment=_environment(),
+            pass_fds=[file],
+        )
         os.close(file)
         if child.wait() != 0:
             raise BilansError(f"PostgreSQL could not prepare {self._cluster}. Its log ends with:\n{tail(self._log)}")
@@ -146,7 +160,7 @@ class EmbeddedPostgres:
             try:
                 await ensure_database(self.url_of("postgres"), DATABASE)
                 return
-            except (TimeoutError, OSError, asyncpg.CannotConnectNowError) as error:
+            except _NOT_YET as error:
                 if self._child.poll() is not None or time.monotonic() > until:
                     raise BilansError(
                         f"PostgreSQL did not start. Its log {self._log} ends with:\n{tail(self._log)}"
