@@ -1,0 +1,176 @@
+"""The live page in a real browser, against a running system: what it shows is true, moves, and can be reached."""
+
+import re
+
+import httpx
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from deploy.running_system import RunningSystem
+from tests.browser.chromium import Watch
+from tests.browser.small_cluster import MARKUP, a_day, last_edge, post, power, reading, register, versions
+
+LIVE_MS = 10_000
+"""A figure must be on the page this long after its reading was accepted."""
+
+
+def row(page: Page, zone: str) -> Locator:
+    """A zone's row in the tree."""
+    return page.locator(f'tr[data-zone="{zone}"]')
+
+
+@pytest.fixture
+def fed(small_cluster: RunningSystem) -> RunningSystem:
+    """The system with a day of registers and fresh power."""
+    post(small_cluster.ingest, a_day() + power(30_000, 5_000, 7_000))
+    return small_cluster
+
+
+async def test_an_empty_system_says_which_command_makes_data(page: Page, small_cluster: RunningSystem) -> None:
+    # It stands first in this file, and no other file of this folder sends readings.
+    assert (await page.request.get("/v1/audit")).ok
+    assert (await (await page.request.get("/v1/audit")).json())["received"] == 0
+    await page.goto("/")
+    await expect(page.locator("#empty")).to_contain_text("./bilans demo")
+    await expect(row(page, "CLUSTER").locator(".light")).to_have_text("Stale")
+    await expect(row(page, "CLUSTER").locator("td.import")).to_have_text("–")
+
+
+async def test_numbers_move_after_readings_are_posted(page: Page, fed: RunningSystem) -> None:
+    await page.goto("/#zone/STATION-1")
+    await expect(page.locator("#link")).to_have_text("Live", timeout=LIVE_MS)
+    await expect(page.locator("#panel-name")).to_have_text("Stacja pierwsza")
+    await expect(row(page, "STATION-1").locator("td.import")).to_have_text("25.0", timeout=LIVE_MS)
+    await expect(row(page, "STATION-1").locator("td.loading")).to_contain_text("25%")
+    await expect(row(page, "CLUSTER").locator("td.import")).to_have_text("32.0")
+    await expect(page.locator("#main-figures .import .value")).to_have_text("25.0")
+
+    post(fed.ingest, power(20_000, 116_000, 7_000))
+    await expect(row(page, "STATION-1").locator("td.export")).to_have_text("96.0", timeout=LIVE_MS)
+    await expect(row(page, "STATION-1").locator(".light")).to_have_text("Amber")
+    await expect(page.locator("#main-figures .export .value")).to_have_text("96.0")
+    await expect(page.locator("#figures .injected .value")).to_have_text("116.0")
+    await expect(page.locator("#power-trace canvas")).to_be_visible()
+    await expect(page.locator("#trace-legend")).to_contain_text("Export 96.0 kW")
+    await expect(page.locator("#empty")).to_be_hidden()
+
+
+async def test_in_and_out_are_bars_of_one_length(page: Page, fed: RunningSystem) -> None:
+    await page.goto("/#zone/STATION-1")
+    await expect(row(page, "STATION-1").locator("td.import")).to_have_text("25.0", timeout=LIVE_MS)
+    await page.wait_for_timeout(500)  # the bars' own short movement
+    incoming, outgoing = [await _length(bar) for bar in await page.locator(".flow-bar").all()]
+    assert incoming > 100
+    assert incoming == pytest.approx(outgoing, abs=1)
+
+
+async def _length(bar: Locator) -> float:
+    boxes = [await segment.bounding_box() for segment in await bar.locator(".segment").all()]
+    return sum(box["width"] for box in boxes if box)
+
+
+async def test_the_chart_shows_the_published_balance_and_follows_a_correction(page: Page, fed: RunningSystem) -> None:
+    await page.goto("/#zone/STATION-1")
+    legend = page.locator("#balance-legend")
+    await expect(page.locator("#balance-chart canvas")).to_be_visible(timeout=LIVE_MS)
+    await expect(legend).to_contain_text(
+        re.compile(r"import \d+\.\d kWh · export 0\.0 kWh · provisional"), timeout=LIVE_MS
+    )
+    await expect(legend).to_contain_text("2 measured, 0 estimated, 0 missing of 2")
+
+    # 3 kWh drawn and 1 kWh injected; the corrected edge adds 6 kWh.
+    edge, version = last_edge(), next(versions)
+    post(fed.ingest, [reading("HOUSE", "1.8.0", edge, register("HOUSE", edge) + 6_000, version)])
+    await expect(legend).to_contain_text("import 8.0 kWh", timeout=LIVE_MS)
+
+
+async def test_markup_in_a_name_stays_a_name(page: Page, fed: RunningSystem) -> None:
+    await page.goto("/#zone/STATION%2F2")
+    await expect(page.locator("#panel-name")).to_have_text(MARKUP, use_inner_text=False)
+    await expect(row(page, "STATION/2").locator(".label")).to_have_text(MARKUP)
+    assert await page.locator("main img, main b, main script").count() == 0
+    assert await page.evaluate("window.marked === undefined")
+
+
+async def test_the_tree_is_worked_by_keys_and_a_link_leads_to_a_zone(page: Page, fed: RunningSystem) -> None:
+    await page.goto("/")
+    await expect(row(page, "CLUSTER")).to_have_attribute("aria-selected", "true", timeout=LIVE_MS)
+    await page.locator("#collapse").focus()
+    await page.keyboard.press("Tab")
+    await expect(row(page, "CLUSTER")).to_be_focused()
+    await page.keyboard.press("ArrowLeft")
+    await expect(row(page, "CLUSTER")).to_have_attribute("aria-expanded", "false")
+    await expect(row(page, "GPZ")).to_be_hidden()
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("ArrowDown")
+    await expect(row(page, "GPZ")).to_be_focused()
+    await page.keyboard.press("End")
+    await expect(row(page, "STATION/2")).to_be_focused()
+    await page.keyboard.press("ArrowUp")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#panel-name")).to_have_text("Stacja pierwsza")
+    await expect(row(page, "STATION-1")).to_have_attribute("aria-selected", "true")
+    assert page.url.endswith("#zone/STATION-1")
+    await page.keyboard.press("ArrowLeft")
+    await expect(row(page, "GPZ")).to_be_focused()
+
+
+async def test_a_zone_is_found_by_its_name(page: Page, fed: RunningSystem) -> None:
+    await page.goto("/")
+    await expect(row(page, "STATION-1")).to_be_visible(timeout=LIVE_MS)
+    await page.locator("#find").fill("PIERWSZA")
+    await expect(row(page, "STATION-1")).to_be_visible()
+    await expect(row(page, "GPZ")).to_be_hidden()
+    await page.locator("#find").fill("nowhere")
+    await expect(page.locator("#none-found")).to_be_visible()
+
+
+async def test_polish_is_one_press_away_and_remembered(page: Page, fed: RunningSystem) -> None:
+    await page.goto("/#zone/STATION-1")
+    await expect(page.locator("#zones-title")).to_have_text("Zones")
+    await page.locator('[data-language="pl"]').click()
+    await expect(page.locator("#zones-title")).to_have_text("Strefy")
+    await expect(page.locator("#link")).to_have_text("Na żywo", timeout=LIVE_MS)
+    await expect(row(page, "STATION-1").locator("td.import")).to_have_text("25,0", timeout=LIVE_MS)
+    await page.reload()
+    await expect(page.locator("#zones-title")).to_have_text("Strefy")
+    assert await page.evaluate("document.documentElement.lang") == "pl"
+
+
+async def test_a_lost_connection_is_said_and_mended(watch: Watch, fed: RunningSystem) -> None:
+    page = watch.page
+    await page.goto("/#zone/STATION-1")
+    await expect(page.locator("#link")).to_have_text("Live", timeout=LIVE_MS)
+    await page.context.set_offline(True)
+    await page.route("**/v1/**", lambda route: route.abort())
+    await expect(page.locator("#link")).not_to_have_text("Live", timeout=LIVE_MS)
+    await expect(page.locator("body")).to_have_class("out-of-touch", timeout=LIVE_MS)
+    await page.unroute("**/v1/**")
+    await page.context.set_offline(False)
+    await expect(page.locator("#link")).to_have_text("Live", timeout=2 * LIVE_MS)
+    await expect(page.locator("body")).not_to_have_class("out-of-touch")
+    # The browser itself notes requests that fail while the network is away.
+    watch.complaints[:] = [text for text in watch.complaints if "Failed to load resource" not in text]
+
+
+async def test_books_are_shown_and_agree(page: Page, fed: RunningSystem) -> None:
+    await page.goto("/")
+    await expect(page.locator("#books")).to_contain_text("Received", timeout=LIVE_MS)
+    text = (await page.locator("#books").inner_text()).replace("\u202f", "")
+    received, *parts = map(int, re.findall(r"\d+", text)[:5])
+    assert received == sum(parts) > 0
+
+
+async def test_a_telephone_shows_it_without_scrolling_sideways(page: Page, fed: RunningSystem) -> None:
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.goto("/#zone/STATION-1")
+    await expect(row(page, "STATION-1").locator("td.import")).to_have_text("25.0", timeout=LIVE_MS)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+async def test_the_page_is_bound_to_its_own_address(fed: RunningSystem) -> None:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"{fed.api}/")
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert not re.search(r"<script(?![^>]* src=)|<style|\son\w+=|style=", answer.text)
