@@ -180,9 +180,7 @@ def parse_column(
     return pa.array(values, value_type).take(encoded.indices)
 
 
-def report(
-    sheet: Sheet, bad: npt.NDArray[np.bool_], what: Callable[[int], str], errors: list[TopologyError]
-) -> None:
+def report(sheet: Sheet, bad: npt.NDArray[np.bool_], what: Callable[[int], str], errors: list[TopologyError]) -> None:
     """Adds an error for every row of `bad` that is not spoilt already; `what` is asked with the row's place."""
     rows = np.flatnonzero(bad & ~sheet.spoilt).tolist()
     errors.extend(TopologyError(sheet.file, int(sheet.line[row]), what(row)) for row in rows)
@@ -213,10 +211,10 @@ def report_unknown(
 ) -> npt.NDArray[np.int64]:
     """The place in `known` of each value of column `name`, -1 where blank or unknown; unknown ones are errors."""
     column = sheet.columns[name]
-    place = pc.fill_null(pc.index_in(column, value_set=known), -1).to_numpy()
+    place: npt.NDArray[np.int64] = pc.fill_null(pc.index_in(column, value_set=known), -1).to_numpy().astype(np.int64)
     blank = pc.equal(column, "").to_numpy(zero_copy_only=False)
     report(sheet, (place < 0) & ~blank, lambda row: f"{name} {_shown(column[row].as_py())} is not in {of}", errors)
-    return place.astype(np.int64)
+    return place
 
 
 def _shown(text: str) -> str:

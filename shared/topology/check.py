@@ -1,5 +1,6 @@
 """Checks a topology folder as a whole: every error with file and line, or its content in canonical form."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def _check_assets(sheet: Sheet, meters: Sheet | None, errors: list[TopologyError
     report_repeated(sheet, "asset", errors)
     if meters is not None:
         report_unknown(sheet, "meter", meters.columns["meter"], errors, of=METERS.file)
-    parsers = {
+    parsers: dict[str, Callable[[str], str]] = {
         "asset": cells.parse_identifier,
         "meter": str,
         "kind": cells.parse_asset_kind,
@@ -134,9 +135,7 @@ def _check_exchanges(sheet: Sheet, meters: Sheet | None, errors: list[TopologyEr
     return pa.table(columns).sort_by([("meter", "ascending"), ("register", "ascending"), ("at", "ascending")])
 
 
-def _report_missing_register(
-    sheet: Sheet, meters: Sheet, register: pa.Array, errors: list[TopologyError]
-) -> None:
+def _report_missing_register(sheet: Sheet, meters: Sheet, register: pa.Array, errors: list[TopologyError]) -> None:
     """An exchange names a register that some row of its meter has."""
     names = sheet.columns["meter"].to_pylist()
     has = meter_registers(meters, set(names))

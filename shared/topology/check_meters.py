@@ -95,9 +95,7 @@ def _check_validity(sheet: Sheet, valid_from: pa.Array, valid_to: pa.Array, erro
     report(
         sheet,
         bad,
-        lambda row: (
-            f"meter {texts['meter'][row].as_py()!r} is valid in line {sheet.line[other[row]]} at the same time"
-        ),
+        lambda row: f"meter {texts['meter'][row].as_py()!r} is valid in line {sheet.line[other[row]]} at the same time",
         errors,
     )
 

@@ -8,7 +8,7 @@ import pyarrow.csv as pa_csv
 
 
 async def copy_in(connection: asyncpg.Connection, table: str, columns: pa.Table) -> None:
-    """Appends `columns` to `table`; null becomes NULL, an instant a timestamp, text whatever the column's type reads."""
+    """Appends `columns` to `table`; null becomes NULL; text is read as the column's type."""
     if columns.num_rows == 0:
         return
     sink = io.BytesIO()

@@ -4,6 +4,7 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ import pyarrow as pa
 
 from shared.errors import BilansError
 from shared.topology.rows import FILES, FileColumns, TopologyError
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 _ROWS_AT_ONCE = 65_536
 """Rows held as Python lists before they become columns: bounds the memory that a large file takes."""
@@ -84,10 +88,10 @@ def _decode(content: bytes, file: str, errors: list[TopologyError]) -> tuple[str
     return content.decode("utf-8-sig", errors="replace"), frozenset(bad_lines)
 
 
-def _header(reader: "csv.Reader", wanted: FileColumns, errors: list[TopologyError]) -> list[str] | None:
+def _header(reader: "Reader", wanted: FileColumns, errors: list[TopologyError]) -> list[str] | None:
     """The names of the columns, or None (and the errors) when the file cannot be understood by them."""
     try:
-        header = next(reader, [])
+        header: list[str] = next(reader, [])
     except csv.Error as error:
         errors.append(TopologyError(wanted.file, 1, f"not CSV: {error}"))
         return None
@@ -101,7 +105,7 @@ def _header(reader: "csv.Reader", wanted: FileColumns, errors: list[TopologyErro
 
 
 def _rows(
-    reader: "csv.Reader",
+    reader: "Reader",
     header: list[str],
     wanted: FileColumns,
     bad_lines: frozenset[int],

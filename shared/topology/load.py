@@ -106,7 +106,5 @@ class _Load:
         for row in await self.connection.fetch("SELECT number FROM topology WHERE logged_at IS NULL ORDER BY number"):
             value = encode_topology_switch(row["number"])
             for partition in self.partitions:
-                await self.producer.send_and_wait(
-                    READINGS, value, partition=partition, headers=list(TOPOLOGY_HEADERS)
-                )
+                await self.producer.send_and_wait(READINGS, value, partition=partition, headers=list(TOPOLOGY_HEADERS))
             await self.connection.execute("UPDATE topology SET logged_at = now() WHERE number = $1", row["number"])

@@ -42,9 +42,7 @@ def assign_homes(
     return given
 
 
-def _station_homes(
-    station: npt.NDArray[np.int64], home: npt.NDArray[np.int16], partitions: int
-) -> dict[int, int]:
+def _station_homes(station: npt.NDArray[np.int64], home: npt.NDArray[np.int16], partitions: int) -> dict[int, int]:
     """Where most known meters of each station are; of equals the lower partition.
 
     A partition that is no more among `partitions` takes no new meters.
@@ -75,9 +73,7 @@ def _groups(
     return np.split(order, cuts[1:])
 
 
-def assign_slots(
-    partition: npt.NDArray[np.int16], next_slot: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int32]:
+def assign_slots(partition: npt.NDArray[np.int16], next_slot: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
     """The slot of every new series, in the order given: dense in its partition from `next_slot[partition]` on."""
     order = np.argsort(partition, kind="stable")
     counts = np.bincount(partition, minlength=len(next_slot))

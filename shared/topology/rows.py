@@ -71,7 +71,7 @@ class TopologyError:
         return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
 
 
-class TopologyErrors(BilansError):
+class TopologyErrors(BilansError):  # noqa: N818 (the plural: it holds all of them)
     """Everything that is wrong in a folder, sorted by file and line; nothing of the folder was loaded."""
 
     def __init__(self, folder: str, errors: list[TopologyError]) -> None:

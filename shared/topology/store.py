@@ -1,6 +1,7 @@
 """Reads topologies out of PostgreSQL."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import asyncpg
 import numpy as np
@@ -16,14 +17,14 @@ from shared.topology.rows import Asset, Member
 from shared.topology.zone_tree import NO_PARENT, preorder
 from shared.words import REGISTERS, AssetKind, MeterKind
 
+_Number = TypeVar("_Number", bound=np.generic)
+
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
 
 async def newest_logged_number(connection: asyncpg.Connection) -> int:
     """The newest topology whose control record stands in every partition; 0 when there is none."""
-    number: int = await connection.fetchval(
-        "SELECT COALESCE(max(number), 0) FROM topology WHERE logged_at IS NOT NULL"
-    )
+    number: int = await connection.fetchval("SELECT COALESCE(max(number), 0) FROM topology WHERE logged_at IS NOT NULL")
     return number
 
 
@@ -42,7 +43,7 @@ async def read_topology(connection: asyncpg.Connection, number: int) -> Topology
     members = await _read_members(connection, number)
     rows = await _read_rows(connection, number)
     meter_id, first_row, row_meter = np.unique(rows["meter_id"].to_numpy(), return_index=True, return_inverse=True)
-    bits = _register_bits(rows["registers"].combine_chunks())
+    bits = _looked_up(rows["registers"], register_bits, np.int8)
     meter_bits = np.bitwise_or.reduceat(bits, first_row) if len(bits) else bits
     series = await _read_series(connection, number, meter_id, meter_bits)
     exchanges = await _read_exchanges(connection, number, meter_id, series)
@@ -63,11 +64,11 @@ async def read_topology(connection: asyncpg.Connection, number: int) -> Topology
         meter_home=rows["home_partition"].to_numpy()[first_row],
         row_meter=row_meter.astype(np.int32),
         row_zone=_places(rows["zone_id"].to_numpy(), zone_id),
-        row_kind=rows["kind"].to_numpy(),
+        row_kind=_looked_up(rows["kind"], lambda kind: MeterKind(kind).code, np.int8),
         row_member=rows["member"].to_pylist(),
         row_registers=bits,
         row_max_wh=rows["max_wh"].to_numpy(),
-        row_pool=_pooled(rows["member"].combine_chunks(), members),
+        row_pool=_looked_up(rows["member"], lambda member: bool(member) and not members[member].excluded, np.bool_),
         row_valid_from_s=rows["valid_from_s"].to_numpy(),
         row_valid_to_s=rows["valid_to_s"].to_numpy(),
         **series,
@@ -117,11 +118,10 @@ async def _read_members(connection: asyncpg.Connection, number: int) -> dict[str
 
 async def _read_rows(connection: asyncpg.Connection, number: int) -> pa.Table:
     """The rows of meters in the order in which they were stored: by meter, then valid_from."""
-    names = " ".join(f"WHEN '{kind}' THEN {kind.code}" for kind in MeterKind)
     return await copy_out(
         connection,
-        f"""
-        SELECT meter_id, meter, home_partition, zone_id, CASE kind {names} END, COALESCE(member, ''), registers,
+        """
+        SELECT meter_id, meter, home_partition, zone_id, kind, COALESCE(member, ''), registers,
                COALESCE(floor(max_kw * 250)::bigint, $2),
                COALESCE(extract(epoch FROM valid_from)::bigint, $3), COALESCE(extract(epoch FROM valid_to)::bigint, $4)
         FROM topology_meter JOIN meter_identity USING (meter_id) WHERE topology = $1 ORDER BY "row"
@@ -135,7 +135,7 @@ async def _read_rows(connection: asyncpg.Connection, number: int) -> pa.Table:
             "meter": pa.string(),
             "home_partition": pa.int16(),
             "zone_id": pa.int32(),
-            "kind": pa.int8(),
+            "kind": _TEXT,
             "member": _TEXT,
             "registers": _TEXT,
             "max_wh": pa.int64(),
@@ -162,7 +162,7 @@ async def _read_series(
     register = series["register"].to_numpy()
     # A register that another topology gave the meter has a slot too, and is no series of this one.
     chosen = np.flatnonzero((meter_bits[meter] >> register) & 1) if len(meter) else np.zeros(0, np.int64)
-    order = chosen[np.lexsort((register[chosen], meter[chosen]))]
+    order: npt.NDArray[np.int64] = chosen[np.lexsort((register[chosen], meter[chosen]))]
     return {
         "series_meter": meter[order],
         "series_register": register[order],
@@ -197,7 +197,8 @@ async def _read_exchanges(
     )
 
     def key(meter: npt.NDArray[Any], register: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        return meter.astype(np.int64) * len(REGISTERS) + register
+        keys: npt.NDArray[np.int64] = meter.astype(np.int64) * len(REGISTERS) + register
+        return keys
 
     keys = key(_places(exchanges["meter_id"].to_numpy(), meter_id), exchanges["register"].to_numpy())
     return {
@@ -231,13 +232,9 @@ def _places(values: npt.NDArray[Any], among: npt.NDArray[Any]) -> npt.NDArray[np
     return np.where(among[place] == values, place, NO_PARENT).astype(np.int32)
 
 
-def _register_bits(registers: pa.Array) -> npt.NDArray[np.int8]:
-    """Bit k set for each register of code k; `registers` is dictionary-encoded text, joined by `|`."""
-    bits = np.array([register_bits(text) for text in registers.dictionary.to_pylist()], np.int8)
-    return bits[registers.indices.to_numpy()]
-
-
-def _pooled(member: pa.Array, members: dict[str, Member]) -> npt.NDArray[np.bool_]:
-    """Where a row has a member that is not excluded; `member` is dictionary-encoded, empty for none."""
-    pooled = np.array([bool(name) and not members[name].excluded for name in member.dictionary.to_pylist()], np.bool_)
-    return pooled[member.indices.to_numpy()]
+def _looked_up(column: pa.ChunkedArray, value_of: Callable[[str], int], dtype: type[_Number]) -> npt.NDArray[_Number]:
+    """`value_of` each text of a dictionary-encoded column, asked once for each distinct text."""
+    encoded = column.combine_chunks()
+    values = np.array([value_of(text) for text in encoded.dictionary.to_pylist()], dtype)
+    looked_up: npt.NDArray[_Number] = values[encoded.indices.to_numpy()]
+    return looked_up

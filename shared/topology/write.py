@@ -59,8 +59,8 @@ class _Meters:
 
 def _index_in(values: pa.Array | pa.ChunkedArray, among: pa.Array) -> npt.NDArray[np.int64]:
     """The place of each of `values` in `among`, -1 where it is not in it."""
-    found = pc.fill_null(pc.index_in(values, value_set=among), -1)
-    return found.to_numpy().astype(np.int64)
+    place: npt.NDArray[np.int64] = pc.fill_null(pc.index_in(values, value_set=among), -1).to_numpy().astype(np.int64)
+    return place
 
 
 def _numbered(number: int, columns: pa.Table) -> pa.Table:
@@ -114,7 +114,7 @@ async def _meter_ids(
     home[old] = known["home_partition"].to_numpy()[place[old]]
     meter_id = np.full(len(name), -1, np.int32)
     meter_id[old] = known["meter_id"].to_numpy()[place[old]]
-    registers = sum((bits >> code) & 1 for code in range(len(REGISTERS))).astype(np.int64)
+    registers = np.bitwise_count(bits).astype(np.int64)
     home = assign_homes(station, registers, home, next_slot[:partitions])
     # Neighbours in the network become neighbours in memory: by partition, station, meter.
     new = np.flatnonzero(~old)
@@ -204,9 +204,7 @@ async def _write_rows(
     await copy_in(connection, "topology_meter", _numbered(number, table))
 
 
-async def _write_assets(
-    connection: asyncpg.Connection, number: int, content: FolderContent, meters: _Meters
-) -> None:
+async def _write_assets(connection: asyncpg.Connection, number: int, content: FolderContent, meters: _Meters) -> None:
     assets = content.assets
     columns = {name: assets[name] for name in assets.column_names if name != "meter"}
     columns["meter_id"] = meters.ids(assets["meter"])

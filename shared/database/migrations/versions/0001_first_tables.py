@@ -1,8 +1,8 @@
 """The first tables: identities, topology, partial sums, books and heartbeats."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
