@@ -36,6 +36,23 @@ INGEST_SECONDS = Histogram(
 INGEST_HELD_BYTES = Gauge("bilans_ingest_held_bytes", "Bytes of all bodies that ingest holds now.")
 
 
+# --- balancer -----------------------------------------------------------------------------------------------------
+
+BALANCER_READINGS = Counter(
+    "bilans_balancer_readings", "Deliveries entered in the books by this balancer, by outcome.", ("outcome",)
+)
+BALANCER_APPLY_SECONDS = Histogram(
+    "bilans_balancer_apply_seconds", "Time of the kernel for one fetch of a partition.", buckets=_QUICK_SECONDS
+)
+BALANCER_FLUSH_SECONDS = Histogram(
+    "bilans_balancer_flush_seconds", "Time of one flush from its first statement to its commit.", buckets=_QUICK_SECONDS
+)
+BALANCER_FLUSH_ROWS = Counter("bilans_balancer_flush_rows", "Partial rows changed by flushes.")
+BALANCER_FENCED = Counter("bilans_balancer_fenced", "Flushes refused since the partition belongs to somebody else.")
+BALANCER_LAST_COMMIT = Gauge("bilans_balancer_last_commit_timestamp_seconds", "Wall time of the last commit.")
+BALANCER_OFFSET = Gauge("bilans_balancer_next_offset", "The next offset to apply, by owned partition.", ("partition",))
+
+
 def exposition() -> tuple[bytes, str]:
     """All metrics of this process as Prometheus reads them, and the content type."""
     return generate_latest(), CONTENT_TYPE_LATEST

@@ -110,7 +110,7 @@ WITH closed AS (
 INSERT INTO partial_revision ({_ROW}) SELECT {_ROW} FROM closed
 """
 
-_ENTER_BOOKS = """
+ENTER_BOOKS = """
 INSERT INTO books (topic, partition, outcome, deliveries) VALUES ($1, $2, $3, $4)
 ON CONFLICT (topic, partition, outcome) DO UPDATE SET deliveries = books.deliveries + excluded.deliveries
 """
@@ -219,7 +219,7 @@ async def _write_rest(connection: asyncpg.Connection, content: PartitionFlush) -
         )
     entries = [(READINGS, content.partition, outcome, n) for outcome, n in content.deliveries.items() if n]
     if entries:
-        await connection.executemany(_ENTER_BOOKS, entries)
+        await connection.executemany(ENTER_BOOKS, entries)
     if content.late is not None:
         await _queue_late(connection, content.partition, content.late)
     if content.messages:

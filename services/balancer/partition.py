@@ -3,7 +3,7 @@
 The state is a pure function of the log's prefix up to `next_offset`; `restore` and replay bring it back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,8 @@ class Partition:
         self.next_offset = 0
         self.flushed_offset = flushed_offset
         self.event_now_s: int | None = None
+        self.last_received_at_s: float | None = None
+        """Wall time of the last message; the loop notes it for the live view, no rule reads it."""
         self.topology = topology
         self.placement: Placement = place(topology, number)
         self.memory: SeriesMemory = empty_memory(len(self.placement.register))
@@ -98,10 +100,11 @@ class Partition:
             self._follow(topology)
         self.next_offset = offset + 1
 
-    def skip(self, offset: int) -> None:
-        """Passes over a control record that says nothing new."""
-        self._begin_message(offset)
-        self.next_offset = max(self.next_offset, offset + 1)
+    def pass_over(self, end_offset: int) -> None:
+        """Notes that nothing to apply lies before `end_offset`: control records, or what the log lost of them."""
+        self.next_offset = max(self.next_offset, end_offset)
+        if self.next_offset == self.flushed_offset:
+            self._forget_unpublished()
 
     def take_flush(self, wall_now_s: float | None) -> PartitionFlush | None:
         """What the tables lack, taken out of the state; None when there is nothing to write.
@@ -110,11 +113,13 @@ class Partition:
         """
         if self.replaying:
             return None
-        self._advance_event_now()
+        self.advance_event_now()
         now_s = self.event_now_s if wall_now_s is None else int(wall_now_s)
         closing = now_s is not None and self._last_closed_s != now_s // QUARTER_S
-        if self.next_offset == self.flushed_offset and not closing:
-            return None
+        if self.next_offset == self.flushed_offset:
+            self._forget_unpublished()  # a replay may end here: what it worked out is in the tables
+            if not closing:
+                return None
         self._roll_up()
         used = int(self._total.used[0])
         rows = np.flatnonzero(self._total.sums[:used].any(axis=1))
@@ -148,16 +153,13 @@ class Partition:
 
     def _begin_message(self, offset: int) -> None:
         """Where what was flushed ends, all that the replay worked out is in the tables: it is let go."""
-        if self.next_offset < self.flushed_offset <= offset:
+        if self.next_offset <= self.flushed_offset <= offset:
             self._forget_unpublished()
-            self._advance_event_now()
+            self.advance_event_now()
 
-    def finish_replay(self, end_offset: int) -> None:
-        """Ends a replay up to `end_offset` where no message follows that would end it."""
-        if self.next_offset < end_offset == self.flushed_offset:
-            self.next_offset = end_offset
-        if self.next_offset == self.flushed_offset:
-            self._forget_unpublished()
+    def close_again(self) -> None:
+        """Looks for ended windows in the next flush, whatever was looked for before: a flush may have failed."""
+        self._last_closed_s = None
 
     def _forget_unpublished(self) -> None:
         clear(self._leaves)
@@ -165,7 +167,8 @@ class Partition:
         self._outcomes[:] = 0
         self._late, self._conflicts = [], []
 
-    def _advance_event_now(self) -> None:
+    def advance_event_now(self) -> None:
+        """Moves event time to where the readings have got (design section 3)."""
         reached_s = event_now(self.memory)
         if reached_s is not None and (self.event_now_s is None or reached_s > self.event_now_s):
             self.event_now_s = reached_s  # it never goes back
@@ -223,12 +226,11 @@ class Partition:
                 self._leaves = _doubled(self._leaves)
 
     def restore(
-        self, next_offset: int, event_now_s: int | None, memory: SeriesMemory, find: Callable[[], Topology]
+        self, next_offset: int, event_now_s: int | None, memory: SeriesMemory, topology: Topology
     ) -> None:
-        """Takes the state of a checkpoint; `find` gives the topology that it was under."""
-        self.next_offset, self.event_now_s = next_offset, event_now_s
-        self.topology = find()
-        self.placement = place(self.topology, self.number, len(memory.holds))
+        """Takes the state of a checkpoint, under the topology that it followed."""
+        self.next_offset, self.event_now_s, self.topology = next_offset, event_now_s, topology
+        self.placement = place(topology, self.number, len(memory.holds))
         self.memory = grown_memory(memory, len(self.placement.register))
 
 

@@ -204,3 +204,12 @@ def event_now(memory: SeriesMemory) -> int | None:
         return None
     rank = -(-len(newest_s) // 100)
     return int(np.partition(newest_s, len(newest_s) - rank)[len(newest_s) - rank])
+
+
+@nb.njit(nb.int32[::1](_memory, nb.int64[::1]), nogil=True, cache=True)
+def cadences_s(memory: SeriesMemory, slots: Int64Array) -> Int32Array:
+    """The cadence of each of `slots`, in seconds."""
+    cadences = np.zeros(len(slots), np.int32)
+    for k in range(len(slots)):
+        cadences[k] = cadence_s(memory, slots[k])
+    return cadences

@@ -1,0 +1,168 @@
+"""Tells the live view: each zone's record on `bilans.live`, each series' newest reading on `bilans.meters`.
+
+Live records are not part of a flush: they tell what is known now, also before it is committed, and one that is lost is
+followed by the next within a second.
+"""
+
+import logging
+import time
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from aiokafka import AIOKafkaProducer
+
+from services.balancer.partition import Partition
+from shared.balance.live import LiveColumn, cadences_s, live_zones, newest_instants
+from shared.balance.memory import Int64Array
+from shared.clock import Clock
+from shared.limits import QUARTER_S
+from shared.live_record import LiveRecord, encode_live_record
+from shared.topics import LIVE, METERS
+from shared.topology.index import FOREVER_S
+
+_log = logging.getLogger(__name__)
+_CHANGE_S = 0.2
+"""A change is told at most so often: what a viewer is shown (design section 3)."""
+_PULSE_S = 1.0
+"""All zones are told at least so often, so that a reader can tell a quiet zone from a dead balancer."""
+_METERS_S = 5.0
+_METERS_CHUNK = 50_000
+
+
+@dataclass(slots=True)
+class _Told:
+    """What was told last of a partition."""
+
+    zones: dict[str, bytes] = field(default_factory=dict)
+    at_s: float = 0.0
+    all_at_s: float = 0.0
+    meters_at_s: float = 0.0
+    offset: int = -1
+    cost_s: float = 0.0
+
+
+class LivePublisher:
+    """Publishes the live view of the partitions that it is shown."""
+
+    def __init__(self, producer: AIOKafkaProducer, clock: Clock, *, event_mode: bool) -> None:
+        """`event_mode`: now is the partition's own event time."""
+        self._producer = producer
+        self._clock = clock
+        self._event_mode = event_mode
+        self._told: dict[int, _Told] = {}
+
+    def due(self, partition: Partition) -> bool:
+        """Whether it is time to tell of the partition: after a change, or for the pulse."""
+        told = self._told.setdefault(partition.number, _Told())
+        since_s = time.monotonic() - told.at_s
+        # A large partition tells less often: a tenth of the time goes into telling at most.
+        wait_s = max(_CHANGE_S, 10 * told.cost_s)
+        return since_s >= _PULSE_S or (since_s >= wait_s and partition.next_offset != told.offset)
+
+    def work_out(self, partition: Partition) -> list[tuple[str, bytes, bytes]]:
+        """The messages due: topic, key and value. Runs in the worker thread, where the state stands still."""
+        began_s = time.monotonic()
+        told = self._told[partition.number]
+        records = self._records(partition)
+        pulse = began_s - told.all_at_s >= _PULSE_S
+        messages = []
+        for record in records:
+            facts = encode_live_record(_without_time(record))
+            if pulse or told.zones.get(record.zone) != facts:
+                told.zones[record.zone] = facts
+                messages.append((LIVE, record.key, encode_live_record(record)))
+        if began_s - told.meters_at_s >= _METERS_S:
+            told.meters_at_s = began_s
+            messages += _newest_readings(partition)
+        told.at_s, told.offset = began_s, partition.next_offset
+        told.all_at_s = began_s if pulse else told.all_at_s
+        told.cost_s = time.monotonic() - began_s
+        return messages
+
+    async def send(self, messages: list[tuple[str, bytes, bytes]]) -> None:
+        """Sends them without waiting for their acknowledgement."""
+        for topic, key, value in messages:
+            future = await self._producer.send(topic, value, key=key, partition=0)
+            future.add_done_callback(_note_failure)
+
+    def _records(self, partition: Partition) -> list[LiveRecord]:
+        partition.advance_event_now()
+        now_s = partition.event_now_s if self._event_mode else int(self._clock.now_s())
+        topology = partition.topology
+        zones = live_zones(
+            partition.memory, partition.placement, FOREVER_S - 1 if now_s is None else now_s, len(topology.meter)
+        )
+        told = self._told[partition.number].zones
+        return [
+            self._record(partition, zone, row, now_s)
+            for zone, row in zip(topology.zone, zones, strict=True)
+            if row[LiveColumn.METERS] or zone in told
+        ]
+
+    def _record(
+        self, partition: Partition, zone: str, row: npt.NDArray[np.int64], now_s: int | None
+    ) -> LiveRecord:
+        figures: list[int] = row.tolist()
+        return LiveRecord(
+            zone=zone,
+            partition=partition.number,
+            epoch=partition.epoch,
+            topology=partition.topology.number,
+            now_s=now_s,
+            written_at_s=self._clock.now_s(),
+            last_received_at_s=partition.last_received_at_s,
+            meters=figures[LiveColumn.METERS],
+            heard=0 if now_s is None else figures[LiveColumn.HEARD],
+            newest_s=figures[LiveColumn.NEWEST_S] or None,
+            withdrawn_w=figures[LiveColumn.WITHDRAWN_W],
+            injected_w=figures[LiveColumn.INJECTED_W],
+            charged_w=figures[LiveColumn.CHARGED_W],
+            discharged_w=figures[LiveColumn.DISCHARGED_W],
+            soc_wh=figures[LiveColumn.SOC_WH] if figures[LiveColumn.SOC_KNOWN] else None,
+            window_start_s=None if now_s is None else now_s // QUARTER_S * QUARTER_S,
+            withdrawn_wh=figures[LiveColumn.WITHDRAWN_WH],
+            injected_wh=figures[LiveColumn.INJECTED_WH],
+            charged_wh=figures[LiveColumn.CHARGED_WH],
+            discharged_wh=figures[LiveColumn.DISCHARGED_WH],
+            withdrawn_expected_wh=figures[LiveColumn.WITHDRAWN_EXPECTED_WH],
+            injected_expected_wh=figures[LiveColumn.INJECTED_EXPECTED_WH],
+            charged_expected_wh=figures[LiveColumn.CHARGED_EXPECTED_WH],
+            discharged_expected_wh=figures[LiveColumn.DISCHARGED_EXPECTED_WH],
+        )
+
+
+def _without_time(record: LiveRecord) -> LiveRecord:
+    """The record as far as it tells something new: the passing of time alone is no change."""
+    return replace(record, written_at_s=0.0, last_received_at_s=None)
+
+
+def _note_failure(future: object) -> None:
+    error = future.exception()  # type: ignore[attr-defined]
+    if error is not None:
+        _log.debug("a live message was not sent: %s", error)
+
+
+def _newest_readings(partition: Partition) -> list[tuple[str, bytes, bytes]]:
+    """Arrow streams of slot, ts, value and cadence_s of every series heard so far, in chunks."""
+    memory = partition.memory
+    slots, newest_s = newest_instants(memory)
+    values: Int64Array = memory.held_value[slots, memory.holds[slots] - 1]
+    cadence = cadences_s(memory, slots)
+    messages = []
+    for chunk, begin in enumerate(range(0, len(slots), _METERS_CHUNK)):
+        part = slice(begin, begin + _METERS_CHUNK)
+        batch = pa.record_batch(
+            {
+                "slot": pa.array(slots[part].astype(np.int32)),
+                "ts": pa.array(newest_s[part]).cast(pa.timestamp("s", tz="UTC")),
+                "value": pa.array(values[part]),
+                "cadence_s": pa.array(cadence[part]),
+            }
+        )
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        messages.append((METERS, f"{partition.number}|{chunk}".encode(), bytes(sink.getvalue())))
+    return messages

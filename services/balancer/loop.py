@@ -1,0 +1,313 @@
+"""The balancer's loop: fetch, apply in the worker thread, flush beside it, tell the live view, keep checkpoints.
+
+    bilans.readings ──fetch──▶ Partition.apply (kernel) ──take_flush──▶ FlushWriter ──▶ PostgreSQL ──▶ outbox
+                                     │
+                                     ├──▶ LivePublisher (bilans.live, bilans.meters)
+                                     └──▶ checkpoint files
+
+One flush is under way at a time, while the kernel works on what comes next. Only the loop touches a partition's state,
+and only from the one worker thread or between its calls, so nothing is locked.
+"""
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import asyncpg
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+
+from services.balancer.archive import Archive
+from services.balancer.checkpoint import Checkpoint, write_checkpoint
+from services.balancer.flush import PartitionFlush
+from services.balancer.live_publisher import LivePublisher
+from services.balancer.outbox import send_outbox
+from services.balancer.ownership import acquire, still_ours
+from services.balancer.partition import Partition
+from services.balancer.topologies import Topologies
+from services.balancer.writer import DATABASE_TROUBLE, FlushWriter
+from shared.clock import Clock
+from shared.kafka_client import make_consumer, make_producer
+from shared.metrics import BALANCER_APPLY_SECONDS, BALANCER_OFFSET, BALANCER_READINGS
+from shared.readings_message import ReadingColumns, TopologySwitch, decode_message
+from shared.settings import Settings
+from shared.topics import READINGS
+
+_log = logging.getLogger(__name__)
+
+_FETCH_MS = 50
+"""How long a fetch waits for readings: the live view and flushes wait no longer."""
+_RECORDS_MAX = 64
+"""Messages of a fetch: about two million readings at most, and a fraction of a second in the kernel."""
+_FLUSH_S = 0.25
+"""A flush begins at most so often: rows of a busy window are then written once, not many times."""
+_CHANGED_ROWS_MAX = 200_000
+"""With so many rows waiting for a flush that is under way, the loop waits for it: memory stays bounded."""
+_CHECKPOINT_S = 20.0
+_CHECKPOINT_SHARE = 20
+"""Checkpoints take a twentieth of the time at most, however large the state is."""
+
+Record = ConsumerRecord[bytes, bytes]
+
+
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Notes what is assigned. No work is done here: a slow listener would hold up the whole group."""
+
+    def __init__(self, loop: "BalancerLoop") -> None:
+        self._loop = loop
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        self._loop.assigned = set()
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        consumer = self._loop.consumer
+        for partition in assigned:
+            consumer.seek(partition, 0)  # some position, so that the group's (never committed) is not asked for
+            consumer.pause(partition)
+        self._loop.assigned = {partition.partition for partition in assigned}
+        self._loop.reassigned = True
+
+
+class BalancerLoop:
+    """Owns the partitions that its consumer group gives it."""
+
+    def __init__(self, settings: Settings, clock: Clock, pool: asyncpg.Pool, topologies: Topologies) -> None:
+        """`pool` serves short questions; flushes have a connection of their own."""
+        self._settings = settings
+        self._clock = clock
+        self._pool = pool
+        self._topologies = topologies
+        self.consumer = make_consumer(settings, group="bilans-balancer")
+        self._producer = make_producer(settings)
+        self._live = LivePublisher(self._producer, clock, event_mode=settings.clock == "event")
+        self._writer = FlushWriter(settings)
+        self._archive = Archive(settings.archive)
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="kernel")
+        self.assigned: set[int] = set()
+        self.reassigned = False
+        self._partitions: dict[int, Partition] = {}
+        self._resting: dict[int, Partition] = {}
+        self._flushing: asyncio.Task[None] | None = None
+        self._flushed_at_s = 0.0
+        self._checkpointed_at_s = time.monotonic()
+        self._checkpoint_cost_s = 0.0
+        self._stopping = asyncio.Event()
+
+    @property
+    def topology_in_use(self) -> int:
+        """The lowest topology that an owned partition follows; 0 when there is none."""
+        return min((partition.topology.number for partition in self._partitions.values()), default=0)
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that is assigned is owned, and nothing waits for a replay."""
+        owned = {number for number, partition in self._partitions.items() if not partition.replaying}
+        return not self.reassigned and self.assigned == owned
+
+    def stop(self) -> None:
+        """Ends the loop after its current turn."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Runs until `stop`; then what is applied is flushed and checkpoints are written."""
+        await self._producer.start()
+        await self.consumer.start()
+        self.consumer.subscribe([READINGS], listener=_Assignment(self))
+        try:
+            while not self._stopping.is_set():
+                await self._turn()
+            await self._flush_all()
+            await self._write_checkpoints()
+        finally:
+            await self.consumer.stop()
+            await self._producer.stop()
+            await self._writer.close()
+            self._worker.shutdown()
+
+    async def _turn(self) -> None:
+        if self.reassigned or self.assigned != set(self._partitions):
+            await self._settle_assignment()
+        batches = await self.consumer.getmany(timeout_ms=_FETCH_MS, max_records=_RECORDS_MAX)
+        for topic_partition, records in batches.items():
+            partition = self._partitions.get(topic_partition.partition)
+            if partition is not None and topic_partition.partition in self.assigned:
+                await self._apply(partition, records)
+        await self._flush_when_due()
+        await self._tell_live()
+        await self._checkpoint_when_due()
+
+    async def _in_worker(self, function: object, *arguments: object) -> object:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments)  # type: ignore[arg-type]
+
+    # --- ownership ------------------------------------------------------------------------------------------------
+
+    async def _settle_assignment(self) -> None:
+        """Makes what is owned what is assigned."""
+        self.reassigned = False
+        assigned = set(self.assigned)
+        self._resting.update(self._partitions)
+        self._partitions = {}
+        await self._await_flush()
+        for number in sorted(assigned):
+            try:
+                partition = await self._take(number)
+            except DATABASE_TROUBLE as error:
+                _log.warning("partition %d cannot be taken yet: %s", number, error)
+                await asyncio.sleep(0.3)
+                self.reassigned = True
+                return
+            if self.reassigned:
+                return  # the group moved on meanwhile: begin anew
+            topic_partition = TopicPartition(READINGS, number)
+            self._partitions[number] = partition
+            self.consumer.seek(topic_partition, partition.next_offset)
+            self.consumer.resume(topic_partition)
+        self._resting = {}
+
+    async def _take(self, number: int) -> Partition:
+        resting = self._resting.pop(number, None)
+        async with self._pool.acquire() as connection:
+            if resting is not None and await still_ours(connection, resting):
+                return resting
+            begins = await self.consumer.beginning_offsets([TopicPartition(READINGS, number)])
+            log_begin = next(iter(begins.values()))
+            return await acquire(
+                connection,
+                self._topologies,
+                number,
+                self._settings.instance,
+                self._settings.checkpoints,
+                self._archive,
+                log_begin,
+            )
+
+    # --- the log --------------------------------------------------------------------------------------------------
+
+    async def _apply(self, partition: Partition, records: list[Record]) -> None:
+        """Applies messages in order; a control record is where the topology switches."""
+        began_s = time.monotonic()
+        rest = records
+        while rest:
+            number = await self._in_worker(_apply_readings, partition, rest)
+            if number is None:
+                break
+            switch = next(k for k, record in enumerate(rest) if record.offset == partition.next_offset)
+            async with self._pool.acquire() as connection:
+                topology = await self._topologies.get(connection, int(number))  # type: ignore[call-overload]
+            await self._in_worker(partition.switch, rest[switch].offset, topology)
+            _log.info("partition %d follows topology %s from offset %d", partition.number, number, rest[switch].offset)
+            rest = rest[switch + 1 :]
+        partition.last_received_at_s = self._clock.now_s()
+        BALANCER_APPLY_SECONDS.observe(time.monotonic() - began_s)
+        BALANCER_OFFSET.labels(str(partition.number)).set(partition.next_offset)
+
+    # --- flush ----------------------------------------------------------------------------------------------------
+
+    async def _flush_when_due(self) -> None:
+        if self._flushing is not None and self._flushing.done():
+            await self._await_flush()
+        waiting = sum(partition.changed_rows for partition in self._partitions.values())
+        if self._flushing is not None and waiting > _CHANGED_ROWS_MAX:
+            await self._await_flush()
+        if self._flushing is None and time.monotonic() - self._flushed_at_s >= _FLUSH_S:
+            self._flushed_at_s = time.monotonic()
+            contents = await self._contents()
+            if contents:
+                self._flushing = asyncio.create_task(self._write(contents))
+
+    async def _contents(self) -> list[PartitionFlush]:
+        wall_now_s = None if self._settings.clock == "event" else self._clock.now_s()
+        contents = []
+        for partition in self._partitions.values():
+            content = await self._in_worker(partition.take_flush, wall_now_s)
+            if content is not None:
+                assert isinstance(content, PartitionFlush)
+                contents.append(content)
+        return contents
+
+    async def _write(self, contents: list[PartitionFlush]) -> None:
+        lost = await self._writer.write(contents)
+        for number in lost:
+            self._partitions.pop(number, None)
+            self._resting.pop(number, None)
+            self.reassigned = True
+        for content in contents:
+            if content.partition not in lost:
+                for outcome, deliveries in content.deliveries.items():
+                    BALANCER_READINGS.labels(outcome).inc(deliveries)
+        if any(content.messages for content in contents):
+            await self._send_outbox([content.partition for content in contents if content.partition not in lost])
+
+    async def _send_outbox(self, partitions: list[int]) -> None:
+        """Sends what the flush decided; what cannot be sent now waits for the next time."""
+        try:
+            async with self._pool.acquire() as connection:
+                await send_outbox(connection, self._producer, partitions)
+        except (*DATABASE_TROUBLE, KafkaError) as error:
+            _log.warning("the outbox waits: %s", error)
+
+    async def _await_flush(self) -> None:
+        if self._flushing is not None:
+            task, self._flushing = self._flushing, None
+            await task
+
+    async def _flush_all(self) -> None:
+        await self._await_flush()
+        contents = await self._contents()
+        if contents:
+            await self._write(contents)
+
+    # --- beside ---------------------------------------------------------------------------------------------------
+
+    async def _tell_live(self) -> None:
+        for partition in list(self._partitions.values()):
+            if not partition.replaying and self._live.due(partition):
+                messages = await self._in_worker(self._live.work_out, partition)
+                await self._live.send(messages)  # type: ignore[arg-type]
+
+    async def _checkpoint_when_due(self) -> None:
+        wait_s = max(_CHECKPOINT_S, _CHECKPOINT_SHARE * self._checkpoint_cost_s)
+        if time.monotonic() - self._checkpointed_at_s >= wait_s:
+            await self._flush_all()
+            await self._write_checkpoints()
+
+    async def _write_checkpoints(self) -> None:
+        """Writes each partition's state; it has just been flushed, so no checkpoint is ahead of the tables."""
+        began_s = time.monotonic()
+        for partition in self._partitions.values():
+            if partition.next_offset == partition.flushed_offset:
+                await self._in_worker(_checkpoint, self._settings, partition)
+        self._checkpointed_at_s = time.monotonic()
+        self._checkpoint_cost_s = self._checkpointed_at_s - began_s
+
+
+def _apply_readings(partition: Partition, records: list[Record]) -> int | None:
+    """Applies messages up to the first new control record, and returns the topology that it names."""
+    for record in records:
+        if record.offset < partition.next_offset:
+            continue
+        message = decode_message(record.headers, record.value or b"")
+        if isinstance(message, TopologySwitch):
+            if message.number <= partition.topology.number:
+                partition.pass_over(record.offset + 1)
+                continue
+            partition.pass_over(record.offset)
+            return message.number
+        assert isinstance(message, ReadingColumns)
+        partition.apply(record.offset, message)
+    return None
+
+
+def _checkpoint(settings: Settings, partition: Partition) -> None:
+    write_checkpoint(
+        settings.checkpoints,
+        Checkpoint(
+            partition.number,
+            partition.next_offset,
+            partition.topology.number,
+            partition.event_now_s,
+            partition.memory,
+        ),
+    )

@@ -1,0 +1,119 @@
+"""Follows `bilans.rejected`: each rejected delivery becomes a row, and one more in the books, exactly once.
+
+Those that ingest rejected are counted here, in the transaction that moves the follower's progress; a conflict was
+counted by the flush that found it and only gets its row.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+
+from services.balancer.flush import ENTER_BOOKS, take_over
+from shared.database.engine import connect
+from shared.kafka_client import make_consumer
+from shared.rejected_message import RejectedDelivery, decode_rejected
+from shared.settings import Settings
+from shared.topics import REJECTED
+
+_log = logging.getLogger(__name__)
+_PARTITION = 0
+_RETRY_S = 1.0
+_BATCH = 2000
+
+_MOVE = """
+UPDATE progress SET next_offset = $4, updated_at = clock_timestamp()
+WHERE topic = $5 AND partition = $1 AND owner_epoch = $2 AND next_offset = $3 RETURNING partition
+"""
+_KEEP = """
+INSERT INTO rejected_reading (topic, partition, log_offset, reason, detail, meter, register, ts, position, original)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
+"""
+
+
+class _Replaced(Exception):
+    """Another follower has taken over."""
+
+
+async def follow_rejected(settings: Settings) -> None:
+    """Runs until cancelled. One follower works at a time: the group gives the topic's only partition to one."""
+    while True:
+        try:
+            await _follow(settings)
+        except (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, _Replaced) as error:
+            _log.warning("the follower of rejected readings starts again: %s", error)
+            await asyncio.sleep(_RETRY_S)
+
+
+async def _follow(settings: Settings) -> None:
+    consumer = make_consumer(settings, group="bilans-rejected")
+    await consumer.start()
+    try:
+        consumer.subscribe([REJECTED])
+        topic_partition = TopicPartition(REJECTED, _PARTITION)
+        while topic_partition not in consumer.assignment():
+            await asyncio.sleep(0.2)
+        connection = await connect(settings.database_url, application_name=f"{settings.instance} rejected")
+        try:
+            ownership = await take_over(connection, REJECTED, _PARTITION, settings.instance)
+            consumer.seek(topic_partition, ownership.next_offset)
+            await _consume(consumer, connection, topic_partition, ownership.epoch, ownership.next_offset)
+        finally:
+            await connection.close(timeout=2)
+    finally:
+        await consumer.stop()
+
+
+async def _consume(
+    consumer: AIOKafkaConsumer,
+    connection: asyncpg.Connection,
+    topic_partition: TopicPartition,
+    epoch: int,
+    next_offset: int,
+) -> None:
+    while True:
+        batches = await consumer.getmany(timeout_ms=500, max_records=_BATCH)
+        if topic_partition not in consumer.assignment():
+            raise _Replaced("the partition went to another balancer")
+        for records in batches.values():
+            fresh = [record for record in records if record.offset >= next_offset]
+            if fresh:
+                await _keep(connection, fresh, epoch, next_offset)
+                next_offset = fresh[-1].offset + 1
+
+
+async def _keep(
+    connection: asyncpg.Connection, records: list[ConsumerRecord[bytes, bytes]], epoch: int, next_offset: int
+) -> None:
+    decoded = [(record.offset, decode_rejected(record.headers, record.value or b"")) for record in records]
+    counted = Counter(delivery.reason for _, delivery in decoded if delivery.source == "ingest")
+    async with connection.transaction():
+        if await connection.fetchval(_MOVE, _PARTITION, epoch, next_offset, records[-1].offset + 1, REJECTED) is None:
+            raise _Replaced("its progress row was moved by another balancer")
+        await connection.executemany(_KEEP, [_row(offset, delivery) for offset, delivery in decoded])
+        entries = [(f"rejected:{reason}", n) for reason, n in sorted(counted.items())]
+        if entries:
+            entries.append(("received", counted.total()))
+            await connection.executemany(ENTER_BOOKS, [(REJECTED, _PARTITION, name, n) for name, n in entries])
+
+
+def _row(offset: int, delivery: RejectedDelivery) -> tuple[object, ...]:
+    def plain(text: str | None) -> str | None:
+        return None if text is None else text.replace("\0", "\ufffd")  # PostgreSQL's text has no NUL
+
+    return (
+        REJECTED,
+        _PARTITION,
+        offset,
+        delivery.reason.value,
+        plain(delivery.detail),
+        plain(delivery.meter),
+        plain(delivery.register),
+        plain(delivery.ts),
+        plain(delivery.position),
+        delivery.original,
+    )

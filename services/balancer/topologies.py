@@ -1,0 +1,29 @@
+"""Topologies by number, read from PostgreSQL once each: they never change."""
+
+import asyncpg
+
+from shared.topology.index import Topology, empty_topology
+from shared.topology.store import read_topology
+
+_KEPT = 4
+
+
+class Topologies:
+    """A small store of topologies."""
+
+    def __init__(self) -> None:
+        """Knows topology 0, which is empty."""
+        self._known: dict[int, Topology] = {0: empty_topology()}
+
+    @property
+    def newest(self) -> Topology:
+        """The one with the highest number that was asked for so far."""
+        return self._known[max(self._known)]
+
+    async def get(self, connection: asyncpg.Connection, number: int) -> Topology:
+        """Topology `number`; raises what asyncpg raises, and LookupError when it was never loaded."""
+        if number not in self._known:
+            self._known[number] = await read_topology(connection, number)
+            for old in sorted(self._known)[:-_KEPT]:
+                del self._known[old]
+        return self._known[number]
