@@ -78,9 +78,9 @@ class TopologyErrors(BilansError):  # noqa: N818 (the plural: it holds all of th
         """`errors` in any order; they are kept sorted in `self.errors`."""
         self.errors = sorted(errors)
         count = f"{len(self.errors)} errors" if len(self.errors) > 1 else "1 error"
-        super().__init__(
-            f"{count} in the topology {folder}; nothing was loaded.\n" + "\n".join(str(error) for error in self.errors),
-        )
+        self.headline = f"{count} in the topology {folder}; nothing was loaded."
+        """One line for all."""
+        super().__init__("\n".join([self.headline, *map(str, self.errors)]))
 
 
 @dataclass(frozen=True, slots=True)
