@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import BigInteger, ColumnElement, Subquery, cast, extract, func, literal_column, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database.tables import SUM_COLUMNS, partial, partial_revision
@@ -82,7 +82,7 @@ def _known_at(as_of: datetime) -> Subquery:
     table = partial_revision
     return (
         select(table)
-        .distinct(table.c.zone_id, table.c.window_start, table.c.partition)
+        .ext(distinct_on(table.c.zone_id, table.c.window_start, table.c.partition))
         .where(table.c.known_at <= as_of)
         .order_by(table.c.zone_id, table.c.window_start, table.c.partition, table.c.revision.desc())
         .subquery()
