@@ -1,7 +1,7 @@
 """Watches how far the published balance has come: progress, books and the time from append to published.
 
 Four times a second one question goes to `/v1/status` and one to `/v1/audit`. An answer of `/v1/status` has, for each
-partition of bilans.readings, the end of the log and how far it is published. What stood in the log at one answer is
+partition of the log, its end and how far it is published. What stood in the log at one answer is
 published at the first later answer whose progress has reached that end; the time between the two answers is a sample of
 the time from append to published. A sample is exact to the time between two questions, a quarter of a second; with
 everything acknowledged before the answer counted from the answer, long and short readings of it cancel out.
@@ -17,6 +17,10 @@ import httpx
 import numpy as np
 
 from shared.errors import BilansError
+from shared.topics import READINGS
+
+LogPlace = tuple[str, int]
+"""A topic and a partition's number."""
 
 QUESTION_S = 0.25
 _STANDSTILL_S_MAX = 300.0
@@ -54,16 +58,16 @@ class PublicationWatch:
         self._client = httpx.AsyncClient(base_url=api, headers=headers, timeout=10.0)
         self._api = api
         self._task: asyncio.Task[None] | None = None
-        self._waiting: dict[int, deque[tuple[int, float]]] = {}
+        self._waiting: dict[LogPlace, deque[tuple[int, float]]] = {}
         self._asked = asyncio.Condition()
         self.before = Books(0, 0, 0, 0, {})
         self.books = self.before
-        self.ends: dict[int, int] = {}
+        self.ends: dict[LogPlace, int] = {}
         """End of the log of each partition, at the last answer."""
-        self.published: dict[int, int] = {}
+        self.published: dict[LogPlace, int] = {}
         """First offset of each partition that is not published yet, at the last answer."""
         self.asked_at = 0.0
-        """When the last question that was answered was put (monotonic)."""
+        """When the last question that was answered in full was put (monotonic)."""
         self.samples_s: list[float] = []
         """Times from append to published."""
         self.answers = True
@@ -126,8 +130,8 @@ class PublicationWatch:
             self._task.result()
         await self._asked.wait()
 
-    def _reached(self, ends: dict[int, int]) -> bool:
-        return all(self.published.get(partition, 0) >= end for partition, end in ends.items())
+    def _reached(self, ends: dict[LogPlace, int]) -> bool:
+        return all(self.published.get(place, 0) >= end for place, end in ends.items())
 
     async def _ask_on(self) -> None:
         while True:
@@ -143,19 +147,23 @@ class PublicationWatch:
     async def _ask(self) -> None:
         asked_at = time.monotonic()
         status, audit = await asyncio.gather(self._get("/v1/status"), self._get("/v1/audit"))
-        for partition in status["partitions"]:
-            self._take(partition["partition"], partition["end_offset"], partition["next_offset"], asked_at)
+        for row in status["partitions"]:
+            self._take((row["topic"], row["partition"]), row["end_offset"], row["next_offset"], asked_at)
         names = ("received", "applied", "unchanged", "pending", "rejected")
         self.books = Books(**{name: audit[name] for name in names})
-        self.asked_at, self.answers = asked_at, True
+        if all(row["end_offset"] is not None for row in status["partitions"]):
+            self.asked_at, self.answers = asked_at, True
 
-    def _take(self, partition: int, end: int, published: int, at: float) -> None:
-        waiting = self._waiting.setdefault(partition, deque())
-        if end > self.ends.get(partition, end) and end > published:
-            waiting.append((end, at))
+    def _take(self, place: LogPlace, end: int | None, published: int, at: float) -> None:
+        """Notes one partition's `end` (None while Kafka does not answer) and how far it is `published`."""
+        waiting = self._waiting.setdefault(place, deque())
+        if end is not None:
+            if place[0] == READINGS and published < end and end > self.ends.get(place, end):
+                waiting.append((end, at))
+            self.ends[place] = end
         while waiting and waiting[0][0] <= published:
             self.samples_s.append(at - waiting.popleft()[1])
-        self.ends[partition], self.published[partition] = end, published
+        self.published[place] = published
 
     async def _get(self, path: str) -> dict[str, Any]:
         answer = await self._client.get(path)

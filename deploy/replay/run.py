@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +10,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from deploy.replay.ahead import read_ahead
 from deploy.replay.pacing import paced
 from deploy.replay.progress_bar import ReplayProgress
 from deploy.replay.publication import PublicationWatch
@@ -90,7 +91,7 @@ class Replay:
             else:
                 chunks = in_order_of_file(file.batches(), CHUNK_READINGS)
             try:
-                async for bodies in _encoded(paced(_ahead(chunks), self._options.speed, self._stop)):
+                async for bodies in _encoded(paced(read_ahead(chunks), self._options.speed, self._stop)):
                     await self._sender.send(bodies)
                     await self._send_unreadable(file)
                 await self._send_unreadable(file)
@@ -130,14 +131,6 @@ class Replay:
             p50_ms=self._watch.latency_ms(50),
             p99_ms=self._watch.latency_ms(99),
         )
-
-
-async def _ahead(chunks: Iterator[pa.RecordBatch]) -> AsyncIterator[pa.RecordBatch]:
-    """`chunks`, read in a thread, one ahead of what is asked for."""
-    following = asyncio.create_task(asyncio.to_thread(next, chunks, None))
-    while (chunk := await following) is not None:
-        following = asyncio.create_task(asyncio.to_thread(next, chunks, None))
-        yield chunk
 
 
 async def _encoded(chunks: AsyncIterator[pa.RecordBatch]) -> AsyncIterator[list[tuple[int, bytes]]]:
