@@ -31,7 +31,7 @@ def find_chromium() -> str:
     )
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: playwright notes the handlers on the object
 class Watch:
     """What a page asked for and complained of."""
 

@@ -34,11 +34,16 @@ def _wait_ready(lines: IO[str], log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def small_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the small cluster's system keeps its data and its `run/NAME.pid`."""
+    return tmp_path_factory.mktemp("page") / "data"
+
+
+@pytest.fixture(scope="session")
+def small_cluster(data_dir: Path) -> Iterator[RunningSystem]:
     """`bilans up` with the small cluster: real Kafka, real PostgreSQL, all services."""
-    folder = tmp_path_factory.mktemp("page")
-    data_dir, log = folder / "data", folder / "up.log"
-    topology = write_topology(folder / "topology")
+    log = data_dir.with_name("up.log")
+    topology = write_topology(data_dir.with_name("topology"))
     command = [sys.executable, "-m", "deploy.command_line", "up"]
     command += ["--topology", str(topology), "--data-dir", str(data_dir)]
     command += ["--port", str(_free_port()), "--ingest-port", str(_free_port())]

@@ -16,14 +16,14 @@ ZONES = [
     ("CLUSTER", "", "cluster", "Klaster próbny", "", ""),
     ("GPZ", "CLUSTER", "gpz", "GPZ próbny", "1000", "1000"),
     ("STATION-1", "GPZ", "station", "Stacja pierwsza", "100", "100"),
-    ("STATION/2", "GPZ", "station", MARKUP, "40", "40"),
+    ("STATION 2", "GPZ", "station", MARKUP, "40", "40"),
 ]
 
 METERS = [
     ("meter", "zone", "kind", "registers", "max_kw"),
     ("HOUSE", "STATION-1", "consumer", "1.8.0|1.7.0", "500"),
     ("ROOF", "STATION-1", "pv", "2.8.0|2.7.0", "500"),
-    ("MILL", "STATION/2", "consumer", "1.8.0|1.7.0", "500"),
+    ("MILL", "STATION 2", "consumer", "1.8.0|1.7.0", "500"),
 ]
 
 QUARTER = timedelta(minutes=15)
