@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ import orjson
 from shared.errors import BilansError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+FREE_BYTES_MIN = 200_000_000
+"""An empty PostgreSQL and Kafka take 100 MB; the rest is room to do anything."""
 
 
 @contextmanager
@@ -36,11 +39,21 @@ def hold(data_dir: Path) -> Iterator[Path]:
                 f"The data folder {data_dir} is in use by another Bilans (process {holder}).",
                 "Stop that one, or choose another --data-dir.",
             ) from None
+        _check_space(data_dir)
         os.truncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield run
     finally:
         os.close(lock)
+
+
+def _check_space(folder: Path) -> None:
+    """A start without room would fail somewhere in the middle, in the words of one of the stores."""
+    free = shutil.disk_usage(folder).free
+    if free < FREE_BYTES_MIN:
+        raise BilansError(
+            f"The disk is full at {folder}: {free / 1e6:.0f} MB are free.", f"Make {FREE_BYTES_MIN / 1e6:.0f} MB free."
+        )
 
 
 def folder_error(folder: Path, error: OSError) -> BilansError:
