@@ -155,9 +155,9 @@ async def _wait_until_recomputed(api: str, api_key: str, ends_at: float) -> None
                     "Is the API running? BILANS_API or --data-dir says where it is.",
                 )
             if now > ends_at:
+                to_go = "" if left is None else f" ({left:,} windows to go)"
                 raise BilansError(
-                    f"The topology is loaded and followed, but the time is over before all is recomputed ({left or '?'} "
-                    "windows to go).",
+                    f"The topology is loaded and followed, but the time is over before all is recomputed{to_go}.",
                     f"`recomputing` in {api}/v1/audit goes to 0; --timeout SECONDS waits longer.",
                 )
             await asyncio.sleep(_QUESTION_S)

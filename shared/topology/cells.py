@@ -213,6 +213,7 @@ def report_unknown(
     column = sheet.columns[name]
     place: npt.NDArray[np.int64] = pc.fill_null(pc.index_in(column, value_set=known), -1).to_numpy().astype(np.int64)
     blank = pc.equal(column, "").to_numpy(zero_copy_only=False)
+    place[blank] = -1
     report(sheet, (place < 0) & ~blank, lambda row: f"{name} {_shown(column[row].as_py())} is not in {of}", errors)
     return place
 

@@ -1,5 +1,7 @@
 """Checks meters.csv: cells, what they refer to, and that a meter counts in one zone at a time. Columnar."""
 
+import bisect
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -103,19 +105,34 @@ def _check_validity(sheet: Sheet, valid_from: pa.Array, valid_to: pa.Array, erro
 def _overlaps(
     meter: npt.NDArray[np.int32], from_s: npt.NDArray[np.int64], to_s: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """For each row an earlier row (in the order given) of the same meter that it overlaps, else -1."""
-    order = np.lexsort((from_s, meter))  # stable: rows of one instant stay in the order given
+    """For each row an earlier row (in the order given) of the same meter that it overlaps, else -1.
+
+    Earlier rows that overlap themselves are passed over: the rows left with -1 overlap nowhere.
+    """
+    order = np.lexsort((from_s, meter))
     same = meter[order][1:] == meter[order][:-1]
     overlapped = np.full(len(meter), -1, np.int64)
-    clash = same & (from_s[order][1:] < to_s[order][:-1])
     # Sorted by their beginning, rows of a meter overlap at all only if two neighbours do: only such meters are walked.
-    for code in np.unique(meter[order][1:][clash]).tolist():
-        rows = order[np.searchsorted(meter[order], code) : np.searchsorted(meter[order], code, side="right")]
-        longest = int(rows[0])
-        for row in rows[1:].tolist():
-            if from_s[row] < to_s[longest]:
-                later, earlier = max(row, longest), min(row, longest)
-                overlapped[later] = earlier if overlapped[later] < 0 else min(earlier, overlapped[later])
-            if to_s[row] > to_s[longest]:
-                longest = row
+    clash = same & (from_s[order][1:] < to_s[order][:-1])
+    sorted_meter = meter[order]
+    for code in np.unique(sorted_meter[1:][clash]):
+        first, behind = np.searchsorted(sorted_meter, code), np.searchsorted(sorted_meter, code, side="right")
+        rows = np.sort(order[first:behind])
+        overlapped[rows] = _overlaps_of_one(rows.tolist(), from_s[rows].tolist(), to_s[rows].tolist())
+    return overlapped
+
+
+def _overlaps_of_one(rows: list[int], from_s: list[int], to_s: list[int]) -> list[int]:
+    """For each of a meter's rows one of the rows before it that it overlaps, else -1."""
+    overlapped = []
+    kept: list[tuple[int, int, int]] = []  # (from, to, row) of the rows that overlap none before, sorted, disjoint
+    for row, begin, end in zip(rows, from_s, to_s, strict=True):
+        place = bisect.bisect_left(kept, (begin,))
+        if place < len(kept) and kept[place][0] < end:
+            overlapped.append(kept[place][2])
+        elif place > 0 and kept[place - 1][1] > begin:
+            overlapped.append(kept[place - 1][2])
+        else:
+            kept.insert(place, (begin, end, row))
+            overlapped.append(-1)
     return overlapped
