@@ -145,9 +145,9 @@ class LiveZonesAnswer(_Answer):
 class EnvelopeRow(_Answer):
     """What the zone's assets can hold for so many minutes."""
 
-    minutes: int
-    up_kw: float
-    down_kw: float
+    minutes: int = Field(examples=[15])
+    up_kw: float = Field(examples=[8.0])
+    down_kw: float = Field(examples=[6.0])
 
 
 class SignalsAnswer(_Answer):

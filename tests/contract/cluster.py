@@ -1,5 +1,6 @@
 """A small cluster in a real database, with partial rows written by hand."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import asyncpg
 from shared.database.engine import connect
 from shared.database.tables import SUM_COLUMNS
 from shared.topology.check import check_folder
+from shared.topology.rows import FolderContent
 from shared.topology.write import write_topology
 
 ZONES = """zone,parent,kind,name,import_limit_kw,export_limit_kw,lat,lon
@@ -31,16 +33,21 @@ async def load_cluster(
     database_url: str, folder: Path, *, number: int, logged_at: datetime, meters: str = METERS
 ) -> None:
     """Writes the cluster as topology `number`, in force from `logged_at`."""
-    folder.mkdir(exist_ok=True)
-    (folder / "zones.csv").write_text(ZONES)
-    (folder / "meters.csv").write_text(meters)
+    content = await asyncio.to_thread(_checked, folder, meters)
     connection = await connect(database_url, application_name="test")
     try:
         async with connection.transaction():
-            await write_topology(connection, number, f"digest {number}", check_folder(folder), PARTITIONS)
+            await write_topology(connection, number, f"digest {number}", content, PARTITIONS)
             await connection.execute("UPDATE topology SET logged_at = $2 WHERE number = $1", number, logged_at)
     finally:
         await connection.close()
+
+
+def _checked(folder: Path, meters: str) -> FolderContent:
+    folder.mkdir(exist_ok=True)
+    (folder / "zones.csv").write_text(ZONES)
+    (folder / "meters.csv").write_text(meters)
+    return check_folder(folder)
 
 
 def instant(text: str) -> datetime:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import asyncpg
 import httpx
@@ -20,13 +19,23 @@ from tests.contract.cluster import LOGGED_AT, load_cluster
 NOW = "2026-05-04T12:00:00Z"
 
 
-@pytest.fixture
-def database(new_database: Callable[[], str], tmp_path: Path) -> str:
-    """The URL of a database that holds the small cluster."""
+@pytest.fixture(scope="session")
+def cluster_database(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a database that holds the small cluster; for all tests here, which clear what they wrote."""
     url = new_database()
     migrate(url)
-    asyncio.run(load_cluster(url, tmp_path / "cluster", number=1, logged_at=LOGGED_AT))
+    asyncio.run(load_cluster(url, tmp_path_factory.mktemp("cluster"), number=1, logged_at=LOGGED_AT))
     return url
+
+
+@pytest.fixture
+async def database(cluster_database: str) -> AsyncIterator[str]:
+    """The URL of the database with the cluster and nothing else."""
+    yield cluster_database
+    connection = await connect(cluster_database, application_name="test")
+    await connection.execute("TRUNCATE partial, partial_revision, progress, books, service_instance")
+    await connection.execute("DELETE FROM topology WHERE number > 1")
+    await connection.close()
 
 
 @pytest.fixture

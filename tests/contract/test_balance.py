@@ -208,11 +208,16 @@ async def test_csv_has_the_same_figures(api: httpx.AsyncClient) -> None:
 
 async def test_as_of_answers_what_was_known_then(api: httpx.AsyncClient, rows: asyncpg.Connection) -> None:
     for revision, second, energy in ((1, "10", 100), (2, "20", 200), (3, "30", 300)):
-        known_at = f"2026-05-04T11:00:{second}"
-        values = {"revision": revision, "known_at": known_at, "consumer_withdrawn_wh": energy}
-        await write_partial(rows, "S", "2026-05-04T10:00", **values)
-        if revision < 3:
-            await write_partial(rows, "S", "2026-05-04T10:00", partition=1, **values)
+        for partition in (0, 1) if revision < 3 else (0,):
+            await write_partial(
+                rows,
+                "S",
+                "2026-05-04T10:00",
+                partition=partition,
+                revision=revision,
+                known_at=f"2026-05-04T11:00:{second}",
+                consumer_withdrawn_wh=energy,
+            )
     await write_partial(rows, "S", "2026-05-04T10:15", revision=0, known_at="2026-05-04T11:00:00")
 
     async def then(as_of: str) -> list[tuple[int, int]]:
