@@ -18,6 +18,8 @@ import httpx
 from deploy.running_system import RunningSystem, find_running_system
 
 ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
+"""As `./bilans` sets it."""
 READY_S_MAX = 180
 """The first start on a machine compiles the kernels; later ones take seconds."""
 STOP_S_MAX = 20
@@ -57,7 +59,12 @@ class SystemUnderTest:
         """Starts it and waits for its line `ready`."""
         with self._log.open("ab") as errors:
             self._process = subprocess.Popen(
-                self._command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+                self._command,
+                env=ENVIRONMENT,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
             )
         assert self._process.stdout is not None
         give_up = threading.Timer(READY_S_MAX, self._process.kill)
@@ -122,7 +129,7 @@ class SystemUnderTest:
     def load_topology(self, folder: Path) -> None:
         """Loads another topology; returns when the running services follow it."""
         command = bilans_command("topology", "load", str(folder), "--data-dir", str(self.data_dir))
-        subprocess.run(command, cwd=ROOT, check=True, timeout=120, capture_output=True)
+        subprocess.run(command, env=ENVIRONMENT, check=True, timeout=120, capture_output=True)
 
     def wait_handled(self, received: int) -> dict[str, Any]:
         """Returns the books once so many deliveries are handled and nothing waits in the logs."""
@@ -141,7 +148,12 @@ class RunningReplay:
     def __init__(self, command: list[str]) -> None:
         """Starts `command`."""
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     def report(self, code: int = 0, timeout_s: int = 300) -> dict[str, Any]:
