@@ -246,8 +246,8 @@ def _ask_ready(url: str) -> tuple[bool, str]:
 
 
 def _waits_for(problem: bytes) -> str:
-    """The detail of a problem document, else its text."""
+    """What the API names as missing, else its text."""
     try:
-        return str(orjson.loads(problem)["detail"])
+        return ", ".join(orjson.loads(problem)["missing"])
     except (ValueError, KeyError, TypeError):
         return problem.decode(errors="replace")[:200]
