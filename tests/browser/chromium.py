@@ -49,8 +49,8 @@ class Watch:
 
     def assert_clean(self) -> None:
         """Nothing in the console, nothing asked of another host."""
-        assert self.complaints == []
-        assert self.foreign == []
+        assert not self.complaints, f"the page complained: {self.complaints}"
+        assert not self.foreign, f"the page asked another host: {self.foreign}"
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -3,15 +3,14 @@
 import os
 import re
 import signal
-from pathlib import Path
 
 import httpx
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from deploy.running_system import RunningSystem
 from tests.browser.chromium import Watch
-from tests.browser.small_cluster import MARKUP, a_day, last_edge, post, power, reading, register, versions
+from tests.browser.small_cluster import MARKUP, a_day, last_edge, lines, power, reading, register, versions
+from tests.system import SystemUnderTest
 
 LIVE_MS = 10_000
 """A figure must be on the page this long after its reading was accepted."""
@@ -26,23 +25,22 @@ def row(page: Page, zone: str) -> Locator:
 
 
 @pytest.fixture
-def fed(small_cluster: RunningSystem) -> RunningSystem:
+def fed(small_cluster: SystemUnderTest) -> SystemUnderTest:
     """The system with a day of registers and fresh power."""
-    post(small_cluster.ingest, a_day() + power(30_000, 5_000, 7_000))
+    small_cluster.post_readings(lines(a_day() + power(30_000, 5_000, 7_000)))
     return small_cluster
 
 
-async def test_an_empty_system_says_which_command_makes_data(page: Page, small_cluster: RunningSystem) -> None:
+async def test_an_empty_system_says_which_command_makes_data(page: Page, small_cluster: SystemUnderTest) -> None:
     # It stands first in this file, and no other file of this folder sends readings.
-    assert (await page.request.get("/v1/audit")).ok
-    assert (await (await page.request.get("/v1/audit")).json())["received"] == 0
+    assert small_cluster.get("/v1/audit")["received"] == 0
     await page.goto("/")
     await expect(page.locator("#empty")).to_contain_text("./bilans demo")
     await expect(row(page, "CLUSTER").locator(".light")).to_have_text("Stale")
     await expect(row(page, "CLUSTER").locator("td.import")).to_have_text("–")
 
 
-async def test_numbers_move_after_readings_are_posted(page: Page, fed: RunningSystem) -> None:
+async def test_numbers_move_after_readings_are_posted(page: Page, fed: SystemUnderTest) -> None:
     await page.goto("/#zone/STATION-1")
     await expect(page.locator("#link")).to_have_text("Live", timeout=LIVE_MS)
     await expect(page.locator("#panel-name")).to_have_text("Stacja pierwsza")
@@ -51,7 +49,7 @@ async def test_numbers_move_after_readings_are_posted(page: Page, fed: RunningSy
     await expect(row(page, "CLUSTER").locator("td.import")).to_have_text("32.0")
     await expect(page.locator("#main-figures .import .value")).to_have_text("25.0")
 
-    post(fed.ingest, power(20_000, 116_000, 7_000))
+    fed.post_readings(lines(power(20_000, 116_000, 7_000)))
     await expect(row(page, "STATION-1").locator("td.export")).to_have_text("96.0", timeout=LIVE_MS)
     await expect(row(page, "STATION-1").locator(".light")).to_have_text("Amber")
     await expect(page.locator("#main-figures .export .value")).to_have_text("96.0")
@@ -61,7 +59,7 @@ async def test_numbers_move_after_readings_are_posted(page: Page, fed: RunningSy
     await expect(page.locator("#empty")).to_be_hidden()
 
 
-async def test_in_and_out_are_bars_of_one_length(page: Page, fed: RunningSystem) -> None:
+async def test_in_and_out_are_bars_of_one_length(page: Page, fed: SystemUnderTest) -> None:
     await page.goto("/#zone/STATION-1")
     await expect(row(page, "STATION-1").locator("td.import")).to_have_text("25.0", timeout=LIVE_MS)
     await page.wait_for_timeout(500)  # the bars' own short movement
@@ -75,7 +73,7 @@ async def _length(bar: Locator) -> float:
     return sum(box["width"] for box in boxes if box)
 
 
-async def test_the_chart_shows_the_published_balance_and_follows_a_correction(page: Page, fed: RunningSystem) -> None:
+async def test_the_chart_shows_the_published_balance_and_follows_a_correction(page: Page, fed: SystemUnderTest) -> None:
     await page.goto("/#zone/STATION-1")
     legend = page.locator("#balance-legend")
     await expect(page.locator("#balance-chart canvas")).to_be_visible(timeout=LIVE_MS)
@@ -86,11 +84,11 @@ async def test_the_chart_shows_the_published_balance_and_follows_a_correction(pa
 
     # 3 kWh drawn and 1 kWh injected; the corrected edge adds 6 kWh.
     edge, version = last_edge(), next(versions)
-    post(fed.ingest, [reading("HOUSE", "1.8.0", edge, register("HOUSE", edge) + 6_000, version)])
+    fed.post_readings(lines([reading("HOUSE", "1.8.0", edge, register("HOUSE", edge) + 6_000, version)]))
     await expect(legend).to_contain_text("import 8.0 kWh", timeout=LIVE_MS)
 
 
-async def test_markup_in_a_name_stays_a_name(page: Page, fed: RunningSystem) -> None:
+async def test_markup_in_a_name_stays_a_name(page: Page, fed: SystemUnderTest) -> None:
     await page.goto("/#zone/STATION%202")
     await expect(page.locator("#panel-name")).to_have_text(MARKUP, use_inner_text=False)
     await expect(row(page, "STATION 2").locator(".label")).to_have_text(MARKUP)
@@ -98,7 +96,7 @@ async def test_markup_in_a_name_stays_a_name(page: Page, fed: RunningSystem) -> 
     assert await page.evaluate("window.marked === undefined")
 
 
-async def test_the_tree_is_worked_by_keys_and_a_link_leads_to_a_zone(page: Page, fed: RunningSystem) -> None:
+async def test_the_tree_is_worked_by_keys_and_a_link_leads_to_a_zone(page: Page, fed: SystemUnderTest) -> None:
     await page.goto("/")
     await expect(row(page, "CLUSTER")).to_have_attribute("aria-selected", "true", timeout=LIVE_MS)
     await page.locator("#collapse").focus()
@@ -121,7 +119,7 @@ async def test_the_tree_is_worked_by_keys_and_a_link_leads_to_a_zone(page: Page,
     await expect(row(page, "GPZ")).to_be_focused()
 
 
-async def test_a_zone_is_found_by_its_name(page: Page, fed: RunningSystem) -> None:
+async def test_a_zone_is_found_by_its_name(page: Page, fed: SystemUnderTest) -> None:
     await page.goto("/")
     await expect(row(page, "STATION-1")).to_be_visible(timeout=LIVE_MS)
     await page.locator("#find").fill("PIERWSZA")
@@ -131,7 +129,7 @@ async def test_a_zone_is_found_by_its_name(page: Page, fed: RunningSystem) -> No
     await expect(page.locator("#none-found")).to_be_visible()
 
 
-async def test_polish_is_one_press_away_and_remembered(page: Page, fed: RunningSystem) -> None:
+async def test_polish_is_one_press_away_and_remembered(page: Page, fed: SystemUnderTest) -> None:
     await page.goto("/#zone/STATION-1")
     await expect(page.locator("#zones-title")).to_have_text("Zones")
     await page.locator('[data-language="pl"]').click()
@@ -143,10 +141,10 @@ async def test_polish_is_one_press_away_and_remembered(page: Page, fed: RunningS
     assert await page.evaluate("document.documentElement.lang") == "pl"
 
 
-async def test_a_silent_stream_is_seen_and_greys_the_figures(page: Page, fed: RunningSystem, data_dir: Path) -> None:
+async def test_a_silent_stream_is_seen_and_greys_the_figures(page: Page, fed: SystemUnderTest) -> None:
     await page.goto("/#zone/STATION-1")
     await expect(page.locator("#link")).to_have_text("Live", timeout=LIVE_MS)
-    api = int((data_dir / "run" / "api.pid").read_text())
+    api = int((fed.data_dir / "run" / "api.pid").read_text())
     os.kill(api, signal.SIGSTOP)
     try:
         await expect(page.locator("#link")).to_contain_text("No news for", timeout=LIVE_MS)
@@ -157,11 +155,11 @@ async def test_a_silent_stream_is_seen_and_greys_the_figures(page: Page, fed: Ru
     await expect(page.locator("body")).not_to_have_class("out-of-touch")
 
 
-async def test_a_lost_connection_is_said_and_mended(watch: Watch, fed: RunningSystem, data_dir: Path) -> None:
+async def test_a_lost_connection_is_said_and_mended(watch: Watch, fed: SystemUnderTest) -> None:
     page = watch.page
     await page.goto("/#zone/STATION-1")
     await expect(page.locator("#link")).to_have_text("Live", timeout=LIVE_MS)
-    os.kill(int((data_dir / "run" / "api.pid").read_text()), signal.SIGKILL)
+    fed.kill("api")
     await expect(page.locator("#link")).to_contain_text("Connection lost", timeout=LIVE_MS)
     await expect(page.locator("body")).to_have_class("out-of-touch")
     # `up` starts the API again; the page comes back without being loaded anew.
@@ -171,7 +169,7 @@ async def test_a_lost_connection_is_said_and_mended(watch: Watch, fed: RunningSy
     watch.complaints[:] = [text for text in watch.complaints if "Failed to load resource" not in text]
 
 
-async def test_books_are_shown_and_agree(page: Page, fed: RunningSystem) -> None:
+async def test_books_are_shown_and_agree(page: Page, fed: SystemUnderTest) -> None:
     await page.goto("/")
     await expect(page.locator("#books")).to_contain_text("Received", timeout=LIVE_MS)
     text = (await page.locator("#books").inner_text()).replace("\u202f", "")
@@ -179,16 +177,16 @@ async def test_books_are_shown_and_agree(page: Page, fed: RunningSystem) -> None
     assert received == sum(parts) > 0
 
 
-async def test_a_telephone_shows_it_without_scrolling_sideways(page: Page, fed: RunningSystem) -> None:
+async def test_a_telephone_shows_it_without_scrolling_sideways(page: Page, fed: SystemUnderTest) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
     await page.goto("/#zone/STATION-1")
     await expect(row(page, "STATION-1").locator("td.import")).to_have_text("25.0", timeout=LIVE_MS)
     assert await page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-async def test_the_page_is_bound_to_its_own_address(fed: RunningSystem) -> None:
+async def test_the_page_is_bound_to_its_own_address(fed: SystemUnderTest) -> None:
     async with httpx.AsyncClient() as client:
-        answer = await client.get(f"{fed.api}/")
+        answer = await client.get(f"{fed.addresses.api}/")
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert not re.search(r"<script(?![^>]* src=)|<style|\son\w+=|style=", answer.text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.async_api import Page
 
-from deploy.running_system import RunningSystem
+from tests.system import SystemUnderTest
 
 STREAM = (
     ': ping\n\nevent: live\nid: 7\nretry: 1000\ndata: {"n":"Żywiec"}\n\n'
@@ -53,7 +53,7 @@ def test_every_word_of_the_page_is_in_the_dictionary() -> None:
     assert used - known == set()
 
 
-async def test_the_event_parser_reads_a_stream_cut_anywhere(page: Page, small_cluster: RunningSystem) -> None:
+async def test_the_event_parser_reads_a_stream_cut_anywhere(page: Page, small_cluster: SystemUnderTest) -> None:
     await page.goto("/")
     events = await page.evaluate(CUT_ANYWHERE, STREAM)
     expected = [
