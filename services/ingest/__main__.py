@@ -3,7 +3,6 @@
 import logging
 import sys
 
-from services.ingest.app import build_app
 from shared.errors import BilansError
 from shared.http_server import bind, run_app
 from shared.settings import read_settings
@@ -19,6 +18,8 @@ def main() -> int:
     except BilansError as error:
         sys.stderr.write(f"bilans ingest: {error}\n")
         return 2
+    from services.ingest.app import build_app  # seconds, with the kernels: what is wrong above is said before
+
     run_app(build_app(settings), listening)
     return 0
 

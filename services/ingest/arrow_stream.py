@@ -1,5 +1,6 @@
 """Arrow streams of readings (design section 5) to checked columns: meter, register, ts, value and perhaps version."""
 
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,12 +9,16 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.ingest.arrow_sizes import decompressed_bytes
 from services.ingest.checked import Checked, TooLargeBodyError, UnreadableBodyError, place_columns
 from services.ingest.lookup import NO_PARTITION, SeriesLookup
 from services.ingest.name_table import NOT_FOUND, NameTable
 from shared.limits import BODY_BYTES_MAX, BODY_DELIVERIES_MAX, EARLIEST_INSTANT_S, VALUE_MAX, VERSION_MAX
 
 _UNITS_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_END_MARK = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+"""What a closed writer puts at the end of a stream."""
+
 _INVALID_INTEGER = -1
 """What stands for a null or for a number beyond 63 bits: every rule on integers refuses it."""
 
@@ -37,7 +42,13 @@ def check_arrow(body: bytes, lookup: SeriesLookup, latest_s: int) -> Checked:
     TooLargeBodyError when it holds more than a body may. Whatever is not surely good is left to `judge`, as
     canonical JSON.
     """
-    batches = _read_batches(body)
+    try:
+        size = decompressed_bytes(body)
+        if size > BODY_BYTES_MAX:
+            raise TooLargeBodyError(f"{size} bytes when decompressed")
+        batches = _read_batches(body)
+    except (pa.ArrowException, struct.error, IndexError, OSError, MemoryError, UnicodeDecodeError) as error:
+        raise UnreadableBodyError(f"not an Arrow stream: {error}") from error
     columns = _joined([_columns_of(batch, lookup) for batch in batches])
     partition, slot = place_columns(lookup, columns.meter_index, columns.register_index)
     ts_s, value, version = columns.ts_s, columns.value, columns.version
@@ -50,7 +61,7 @@ def check_arrow(body: bytes, lookup: SeriesLookup, latest_s: int) -> Checked:
         place = int(np.searchsorted(firsts, index, "right")) - 1
         return canonical_json(batches[place], index - int(firsts[place]))
 
-    return Checked(good, partition, slot, ts_s, value, version.astype(np.int32), original)
+    return Checked(good, partition, slot, ts_s, value, version.astype(np.int32), original, max(0, size - len(body)))
 
 
 def canonical_json(batch: pa.RecordBatch, row: int) -> bytes:
@@ -69,23 +80,21 @@ def canonical_json(batch: pa.RecordBatch, row: int) -> bytes:
 
 def _read_batches(body: bytes) -> list[pa.RecordBatch]:
     """The record batches, only their columns of a reading, each checked so that no later step can read astray."""
-    source = pa.py_buffer(body)
-    batches, rows, size = [], 0, 0
-    try:
-        with pa.ipc.open_stream(source) as reader:
-            included = _included_fields(reader.schema)
-        options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=included)
-        with pa.ipc.open_stream(source, options=options) as reader:
-            for batch in reader:
-                batch.validate(full=True)
-                rows, size = rows + batch.num_rows, size + batch.get_total_buffer_size()
-                if rows > BODY_DELIVERIES_MAX:
-                    raise TooLargeBodyError(f"more than {BODY_DELIVERIES_MAX} readings")
-                if size > 4 * BODY_BYTES_MAX:
-                    raise TooLargeBodyError("the columns take too many bytes")
-                batches.append(batch)
-    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
-        raise UnreadableBodyError(f"not an Arrow stream: {error}") from error
+    source = pa.BufferReader(body)
+    batches, rows = [], 0
+    with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
+        included = _included_fields(reader.schema)
+    options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=included)
+    with pa.ipc.open_stream(source, options=options) as reader:
+        for batch in reader:
+            batch.validate(full=True)
+            rows += batch.num_rows
+            if rows > BODY_DELIVERIES_MAX:
+                raise TooLargeBodyError(f"more than {BODY_DELIVERIES_MAX} readings")
+            batches.append(batch)
+    # A writer that broke off between two batches, or two streams one after the other, must not pass for all of it.
+    if source.tell() != len(body) or not body.endswith(_END_MARK):
+        raise UnreadableBodyError("not one Arrow stream with its end mark; the writer has to be closed")
     return batches
 
 

@@ -44,10 +44,18 @@ class Checked:
     version: npt.NDArray[np.int32]
     original: Callable[[int], bytes]
     """A delivery's own bytes, or its canonical JSON."""
+    unpacked_bytes: int = 0
+    """What `original` holds in memory beside the body itself."""
 
     def __len__(self) -> int:
         """How many deliveries."""
         return len(self.good)
+
+    @property
+    def held_bytes(self) -> int:
+        """What these deliveries take in memory beside the body."""
+        columns = (self.good, self.partition, self.slot, self.ts_s, self.value, self.version)
+        return self.unpacked_bytes + sum(column.nbytes for column in columns)
 
     def doubtful(self) -> npt.NDArray[np.int64]:
         """The deliveries that `judge_some` has to look at."""

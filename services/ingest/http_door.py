@@ -69,6 +69,7 @@ class HttpDoor:
         assert lookup is not None  # once there is one, there is always one
         latest_s = self._intake.latest_s()
         checked = await self._intake.in_thread(check, body, lookup, latest_s)
+        lease.hold(checked.held_bytes)
         receipt = await self._intake.take(checked, lookup, latest_s, "http:index {}".format)
         INGEST_READINGS.labels("http", "accepted").inc(receipt.accepted)
         INGEST_READINGS.labels("http", "rejected").inc(receipt.rejected)

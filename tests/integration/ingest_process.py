@@ -70,7 +70,7 @@ class Ingest:
         sent = {"Content-Type": content_type} | {name.replace("_", "-"): text for name, text in headers.items()}
         return httpx.post(f"{self.url}/v1/readings", content=body, headers=sent, timeout=30)
 
-    def wait_ready(self, seconds: float = 30) -> None:
+    def wait_ready(self, seconds: float = 90) -> None:
         wait_for(lambda: self.answers("/readyz") == 200, seconds, self.log.read_text)
 
     def answers(self, path: str) -> int:

@@ -1,0 +1,140 @@
+"""The JSON topic on real parts: everything sent to it counts, at least once, whatever is killed meanwhile."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from deploy.embedded.kafka import EmbeddedKafka
+from services.ingest.json_topic import GROUP
+from shared.rejected_message import decode_rejected
+from shared.settings import Settings
+from shared.topics import READINGS_JSON
+from tests.integration.ingest_process import (
+    METERS,
+    LogWindow,
+    log_ends,
+    meter,
+    prepare,
+    running_ingest,
+    settings_of,
+    wait_for,
+    write_topology,
+)
+
+TS_S = 1_777_630_500
+
+
+def _line(number: int, value: int) -> bytes:
+    fields = {"meter": meter(number % METERS), "register": "1.8.0", "ts": "2026-05-01T10:15:00Z", "value": value}
+    return json.dumps(fields).encode()
+
+
+@pytest.fixture
+def kafka(tmp_path: Path) -> Iterator[EmbeddedKafka]:
+    """A Kafka of the test's own: its group has no offsets yet, and it may be killed."""
+    broker = EmbeddedKafka(tmp_path / "kafka", tmp_path / "kafka.log")
+    broker.prepare()
+    broker.start()
+    try:
+        asyncio.run(broker.wait_ready())
+        yield broker
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+def settings(kafka: EmbeddedKafka, new_database: Callable[[], str], tmp_path: Path) -> Settings:
+    made = settings_of(kafka.bootstrap, new_database())
+    prepare(made, write_topology(tmp_path / "topology"))
+    return made
+
+
+def _send(kafka: str, messages: list[tuple[int, bytes | None]]) -> None:
+    """Sends (partition, value) in their order."""
+
+    async def send() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=kafka, linger_ms=5)
+        await producer.start()
+        try:
+            sent = [
+                await producer.send(READINGS_JSON, value, key=b"any", partition=partition)
+                for partition, value in messages
+            ]
+            await asyncio.gather(*sent)
+        finally:
+            await producer.stop()
+
+    asyncio.run(send())
+
+
+def _committed(kafka: str) -> dict[int, int]:
+    """The group's committed offset of each partition; 0 when there is none."""
+
+    async def ask() -> dict[int, int]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=GROUP, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            return {number: await consumer.committed(TopicPartition(READINGS_JSON, number)) or 0 for number in range(4)}
+        finally:
+            await consumer.stop()
+
+    return asyncio.run(ask())
+
+
+def _wait_handled(kafka: str, seconds: float = 30) -> None:
+    wait_for(lambda: _committed(kafka) == log_ends(kafka, READINGS_JSON, 4), seconds, lambda: str(_committed(kafka)))
+
+
+def test_messages_of_one_line_and_of_many(settings: Settings, tmp_path: Path) -> None:
+    window = LogWindow(settings.kafka)
+    many = b"\n".join([_line(1, 11), b"", b"nonsense", _line(2, 12) + b"\r", b""])
+    # Sent before ingest ever ran: it has to begin at the beginning.
+    _send(settings.kafka, [(0, _line(0, 10)), (0, many), (0, None), (0, b""), (0, b"x" * 5000), (2, b"\xff")])
+    with running_ingest(settings, tmp_path / "log") as ingest:
+        ingest.wait_ready()
+        _wait_handled(settings.kafka)
+        assert sorted(value for *_, value, _ in window.readings()) == [10, 11, 12]
+        kept = [decode_rejected(record.headers, record.value or b"") for record in window.rejected()]
+        assert sorted((item.position, item.reason.value, item.original) for item in kept) == [
+            ("bilans.readings.json/0@1 line 3", "malformed", b"nonsense"),
+            ("bilans.readings.json/0@4 line 1", "oversized", b"x" * 5000),
+            ("bilans.readings.json/2@0 line 1", "malformed", b"\xff"),
+        ]
+    # What was committed is not read again by the next process.
+    with running_ingest(settings, tmp_path / "log") as ingest:
+        ingest.wait_ready()
+        _send(settings.kafka, [(0, _line(3, 13))])
+        _wait_handled(settings.kafka)
+        assert sorted(value for *_, value, _ in window.readings()) == [10, 11, 12, 13]
+
+
+def test_kill_of_ingest_and_of_kafka_loses_no_line(settings: Settings, kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    window = LogWindow(settings.kafka)
+    batch = 20_000
+
+    def send(first: int) -> None:
+        _send(settings.kafka, [(k % 4, _line(k, k)) for k in range(first, first + batch)])
+
+    with running_ingest(settings, tmp_path / "log") as ingest:
+        ingest.wait_ready()
+        send(0)
+        ingest.process.kill()
+        ingest.process.wait()
+    with running_ingest(settings, tmp_path / "log") as ingest:
+        ingest.wait_ready()
+        send(batch)
+        assert kafka.child is not None
+        kafka.child.kill()
+        kafka.child.wait()
+        kafka.start()
+        asyncio.run(kafka.wait_ready())
+        send(2 * batch)
+        _wait_handled(settings.kafka, 60)
+        ingest.wait_ready()
+        values = [value for *_, value, _ in window.readings()]
+        assert set(values) == set(range(3 * batch))
+        assert window.rejected() == []
