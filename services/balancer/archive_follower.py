@@ -7,6 +7,7 @@ from collections import defaultdict
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
 
 from services.balancer.archive import Archive, ArchivedMessage
 from services.balancer.topologies import Topologies
@@ -85,12 +86,11 @@ class ArchiveFollower:
         finally:
             await self.consumer.stop()
 
-    def _take(self, partition: int, record: object) -> None:
-        message = decode_message(record.headers, record.value)  # type: ignore[attr-defined]
-        offset: int = record.offset  # type: ignore[attr-defined]
-        self._next_offset[partition] = offset + 1
+    def _take(self, partition: int, record: ConsumerRecord) -> None:
+        message = decode_message(record.headers, record.value)
+        self._next_offset[partition] = record.offset + 1
         if isinstance(message, ReadingColumns) and len(message):
-            self._waiting[partition].append(ArchivedMessage(offset, message))
+            self._waiting[partition].append(ArchivedMessage(record.offset, message))
             self._since_s.setdefault(partition, time.monotonic())
 
     async def _write_due(self, wait_s: float) -> None:

@@ -38,8 +38,10 @@ class PartitionFlush:
     """What `progress.next_offset` must be."""
     to_offset: int
     topology: int
-    now_s: int | None
-    """Windows that end at or before it are closed; None before the first reading in event mode."""
+    closed_before_s: int | None
+    """Windows that ended at or before it were closed by earlier flushes; None: none was."""
+    closed_until_s: int | None
+    """Windows that end at or before it are closed; never goes back; None before the first reading in event mode."""
     event_now_s: int | None
     zone_id: Int32Array
     window_s: Int64Array
@@ -49,11 +51,9 @@ class PartitionFlush:
     """What the books get: outcome → how many."""
     late: LateReadings | None = None
     messages: Sequence[OutgoingMessage] = field(default_factory=tuple)
-    closing: bool = True
-    """Whether a window may have ended since the last flush."""
 
 
-class NotOwner(Exception):
+class NotOwnerError(Exception):
     """A partition's progress row is not ours any more: somebody else owns it."""
 
     def __init__(self, partition: int) -> None:
@@ -68,11 +68,14 @@ class Ownership:
 
     epoch: int
     next_offset: int
+    closed_until_s: int | None = None
 
 
 _SUMS = ", ".join(SUM_COLUMNS)
 _KEY = "partition, zone_id, window_start"
 _ROW = f"{_KEY}, revision, known_at, log_offset, topology, {_SUMS}"
+
+# ruff: noqa: S608 — the statements are put together from the names of our own columns only.
 
 PREPARE_CONNECTION = f"""
 CREATE TEMPORARY TABLE flush_change (
@@ -82,18 +85,18 @@ CREATE TEMPORARY TABLE flush_change (
 """
 
 _MOVE_PROGRESS = """
-UPDATE progress SET next_offset = $4, topology = $5, event_now = to_timestamp($6::bigint), updated_at = clock_timestamp()
-WHERE topic = $7 AND partition = $1 AND owner_epoch = $2 AND next_offset = $3
+UPDATE progress SET next_offset = $4, topology = $5, event_now = to_timestamp($6::bigint),
+    closed_until = to_timestamp($7::bigint), updated_at = clock_timestamp()
+WHERE topic = $8 AND partition = $1 AND owner_epoch = $2 AND next_offset = $3
 RETURNING partition
 """
 
-# A row that has a revision keeps getting them, also where the clock was set back before its window's end.
 _ADD_CHANGES = f"""
 WITH changed AS (
     INSERT INTO partial AS p ({_ROW})
     SELECT {_KEY}, closed::integer, now(), log_offset, topology, {_SUMS} FROM flush_change
     ON CONFLICT (zone_id, window_start, partition) DO UPDATE SET
-        revision = CASE WHEN excluded.revision > 0 OR p.revision > 0 THEN p.revision + 1 ELSE 0 END,
+        revision = CASE WHEN excluded.revision > 0 THEN p.revision + 1 ELSE 0 END,
         known_at = excluded.known_at, log_offset = excluded.log_offset, topology = excluded.topology,
         {", ".join(f"{name} = p.{name} + excluded.{name}" for name in SUM_COLUMNS)}
     RETURNING p.*
@@ -104,7 +107,8 @@ INSERT INTO partial_revision ({_ROW}) SELECT {_ROW} FROM changed WHERE revision 
 _CLOSE_WINDOWS = f"""
 WITH closed AS (
     UPDATE partial SET revision = 1, known_at = now(), log_offset = $2, topology = $3
-    WHERE partition = $1 AND revision = 0 AND window_start <= to_timestamp($4::bigint)
+    WHERE partition = $1 AND window_start > to_timestamp($4::bigint) AND window_start <= to_timestamp($5::bigint)
+        AND revision = 0
     RETURNING *
 )
 INSERT INTO partial_revision ({_ROW}) SELECT {_ROW} FROM closed
@@ -127,27 +131,27 @@ async def take_over(connection: asyncpg.Connection, topic: str, partition: int, 
         """
         INSERT INTO progress AS p (topic, partition, owner_epoch, owner) VALUES ($1, $2, 1, $3)
         ON CONFLICT (topic, partition) DO UPDATE SET owner_epoch = p.owner_epoch + 1, owner = excluded.owner
-        RETURNING owner_epoch, next_offset
+        RETURNING owner_epoch, next_offset, extract(epoch FROM closed_until)::bigint AS closed_until_s
         """,
         topic,
         partition,
         owner,
     )
     assert row is not None
-    return Ownership(row["owner_epoch"], row["next_offset"])
+    return Ownership(row["owner_epoch"], row["next_offset"], row["closed_until_s"])
 
 
 async def flush(connection: asyncpg.Connection, flushes: Sequence[PartitionFlush]) -> None:
     """Steps 2 to 5 for all partitions at hand.
 
-    Raises NotOwner when one belongs to somebody else (nothing is written then), and what asyncpg raises when the
+    Raises NotOwnerError when one belongs to somebody else (nothing is written then), and what asyncpg raises when the
     database fails; after a lost connection `was_committed` tells the outcome.
     """
     async with connection.transaction():
         await connection.execute(f"SET LOCAL statement_timeout = '{FLUSH_TIMEOUT_S}s'")
         for content in sorted(flushes, key=lambda content: content.partition):  # step 2
             if not await _move_progress(connection, content):
-                raise NotOwner(content.partition)
+                raise NotOwnerError(content.partition)
         await _write_changes(connection, flushes)  # step 3
         for content in flushes:
             await _write_rest(connection, content)  # steps 3 and 4
@@ -162,7 +166,7 @@ async def was_committed(connection: asyncpg.Connection, content: PartitionFlush)
         content.partition,
     )
     if row is None or row["owner_epoch"] != content.epoch:
-        raise NotOwner(content.partition)
+        raise NotOwnerError(content.partition)
     return bool(row["next_offset"] == content.to_offset)
 
 
@@ -175,6 +179,7 @@ async def _move_progress(connection: asyncpg.Connection, content: PartitionFlush
         content.to_offset,
         content.topology,
         content.event_now_s,
+        content.closed_until_s,
         READINGS,
     )
     return moved is not None
@@ -191,7 +196,7 @@ async def _write_changes(connection: asyncpg.Connection, flushes: Sequence[Parti
 
     window_s = np.concatenate([content.window_s for content in changed])
     # Before there is a now no window has ended.
-    now_s = each([-1 if content.now_s is None else content.now_s for content in changed])
+    closed_until_s = each([-1 if content.closed_until_s is None else content.closed_until_s for content in changed])
     sums = np.concatenate([content.sums for content in changed])
     columns: list[Column] = [
         ("partition", "smallint", each([content.partition for content in changed])),
@@ -199,7 +204,7 @@ async def _write_changes(connection: asyncpg.Connection, flushes: Sequence[Parti
         ("window_start", "timestamptz", window_s),
         ("log_offset", "bigint", each([content.to_offset for content in changed])),
         ("topology", "integer", each([content.topology for content in changed])),
-        ("closed", "boolean", window_s + QUARTER_S <= now_s),
+        ("closed", "boolean", window_s + QUARTER_S <= closed_until_s),
         *((name, "bigint", sums[:, k]) for k, name in enumerate(SUM_COLUMNS)),
     ]
     await connection.copy_to_table(
@@ -212,10 +217,14 @@ async def _write_changes(connection: asyncpg.Connection, flushes: Sequence[Parti
 
 
 async def _write_rest(connection: asyncpg.Connection, content: PartitionFlush) -> None:
-    if content.closing and content.now_s is not None:
-        last_ended_s = content.now_s - QUARTER_S
+    if content.closed_until_s is not None and content.closed_until_s != content.closed_before_s:
         await connection.execute(
-            _CLOSE_WINDOWS, content.partition, content.to_offset, content.topology, last_ended_s
+            _CLOSE_WINDOWS,
+            content.partition,
+            content.to_offset,
+            content.topology,
+            (content.closed_before_s or 0) - QUARTER_S,
+            content.closed_until_s - QUARTER_S,
         )
     entries = [(READINGS, content.partition, outcome, n) for outcome, n in content.deliveries.items() if n]
     if entries:

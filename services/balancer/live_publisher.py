@@ -4,6 +4,7 @@ Live records are not part of a flush: they tell what is known now, also before i
 followed by the next within a second.
 """
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
 
 from services.balancer.partition import Partition
 from shared.balance.live import LiveColumn, cadences_s, live_zones, newest_instants
@@ -101,9 +103,7 @@ class LivePublisher:
             if row[LiveColumn.METERS] or zone in told
         ]
 
-    def _record(
-        self, partition: Partition, zone: str, row: npt.NDArray[np.int64], now_s: int | None
-    ) -> LiveRecord:
+    def _record(self, partition: Partition, zone: str, row: npt.NDArray[np.int64], now_s: int | None) -> LiveRecord:
         figures: list[int] = row.tolist()
         return LiveRecord(
             zone=zone,
@@ -138,8 +138,8 @@ def _without_time(record: LiveRecord) -> LiveRecord:
     return replace(record, written_at_s=0.0, last_received_at_s=None)
 
 
-def _note_failure(future: object) -> None:
-    error = future.exception()  # type: ignore[attr-defined]
+def _note_failure(future: "asyncio.Future[RecordMetadata]") -> None:
+    error = None if future.cancelled() else future.exception()
     if error is not None:
         _log.debug("a live message was not sent: %s", error)
 

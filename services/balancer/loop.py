@@ -12,7 +12,10 @@ and only from the one worker thread or between its calls, so nothing is locked.
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeAlias, TypeVar
 
 import asyncpg
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -43,13 +46,16 @@ _RECORDS_MAX = 64
 """Messages of a fetch: about two million readings at most, and a fraction of a second in the kernel."""
 _FLUSH_S = 0.25
 """A flush begins at most so often: rows of a busy window are then written once, not many times."""
-_CHANGED_ROWS_MAX = 200_000
-"""With so many rows waiting for a flush that is under way, the loop waits for it: memory stays bounded."""
+_CHANGED_ROWS_MAX = 5_000
+"""With so many rows changed in a partition (and several times as many in the zones above) a flush comes before the next
+message: memory stays bounded, and a flush's transaction stays well within its time-out."""
 _CHECKPOINT_S = 20.0
 _CHECKPOINT_SHARE = 20
 """Checkpoints take a twentieth of the time at most, however large the state is."""
 
-Record = ConsumerRecord[bytes, bytes]
+Record: TypeAlias = ConsumerRecord  # its keys and values are bytes here
+_Result = TypeVar("_Result")
+_Given = ParamSpec("_Given")
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -63,10 +69,10 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         consumer = self._loop.consumer
-        for partition in assigned:
-            consumer.seek(partition, 0)  # some position, so that the group's (never committed) is not asked for
-            consumer.pause(partition)
-        self._loop.assigned = {partition.partition for partition in assigned}
+        for topic_partition in assigned:
+            consumer.seek(topic_partition, 0)  # some position: the group commits none that could be asked for
+            consumer.pause(topic_partition)
+        self._loop.assigned = {topic_partition.partition for topic_partition in assigned}
         self._loop.reassigned = True
 
 
@@ -138,8 +144,10 @@ class BalancerLoop:
         await self._tell_live()
         await self._checkpoint_when_due()
 
-    async def _in_worker(self, function: object, *arguments: object) -> object:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments)  # type: ignore[arg-type]
+    async def _in_worker(
+        self, function: Callable[_Given, _Result], *arguments: _Given.args, **named: _Given.kwargs
+    ) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, partial(function, *arguments, **named))
 
     # --- ownership ------------------------------------------------------------------------------------------------
 
@@ -188,17 +196,21 @@ class BalancerLoop:
     async def _apply(self, partition: Partition, records: list[Record]) -> None:
         """Applies messages in order; a control record is where the topology switches."""
         began_s = time.monotonic()
-        rest = records
+        rest = [record for record in records if record.offset >= partition.next_offset]
         while rest:
             number = await self._in_worker(_apply_readings, partition, rest)
+            rest = [record for record in rest if record.offset >= partition.next_offset]
             if number is None:
-                break
-            switch = next(k for k, record in enumerate(rest) if record.offset == partition.next_offset)
+                if rest:
+                    await self._flush_all()
+                    if partition.number not in self._partitions:
+                        return  # the flush found that it belongs to somebody else
+                continue
             async with self._pool.acquire() as connection:
-                topology = await self._topologies.get(connection, int(number))  # type: ignore[call-overload]
-            await self._in_worker(partition.switch, rest[switch].offset, topology)
-            _log.info("partition %d follows topology %s from offset %d", partition.number, number, rest[switch].offset)
-            rest = rest[switch + 1 :]
+                topology = await self._topologies.get(connection, number)
+            _log.info("partition %d follows topology %s from offset %d", partition.number, number, rest[0].offset)
+            await self._in_worker(partition.switch, rest[0].offset, topology)
+            rest = rest[1:]
         partition.last_received_at_s = self._clock.now_s()
         BALANCER_APPLY_SECONDS.observe(time.monotonic() - began_s)
         BALANCER_OFFSET.labels(str(partition.number)).set(partition.next_offset)
@@ -207,9 +219,6 @@ class BalancerLoop:
 
     async def _flush_when_due(self) -> None:
         if self._flushing is not None and self._flushing.done():
-            await self._await_flush()
-        waiting = sum(partition.changed_rows for partition in self._partitions.values())
-        if self._flushing is not None and waiting > _CHANGED_ROWS_MAX:
             await self._await_flush()
         if self._flushing is None and time.monotonic() - self._flushed_at_s >= _FLUSH_S:
             self._flushed_at_s = time.monotonic()
@@ -223,7 +232,6 @@ class BalancerLoop:
         for partition in self._partitions.values():
             content = await self._in_worker(partition.take_flush, wall_now_s)
             if content is not None:
-                assert isinstance(content, PartitionFlush)
                 contents.append(content)
         return contents
 
@@ -265,7 +273,7 @@ class BalancerLoop:
         for partition in list(self._partitions.values()):
             if not partition.replaying and self._live.due(partition):
                 messages = await self._in_worker(self._live.work_out, partition)
-                await self._live.send(messages)  # type: ignore[arg-type]
+                await self._live.send(messages)
 
     async def _checkpoint_when_due(self) -> None:
         wait_s = max(_CHECKPOINT_S, _CHECKPOINT_SHARE * self._checkpoint_cost_s)
@@ -284,10 +292,10 @@ class BalancerLoop:
 
 
 def _apply_readings(partition: Partition, records: list[Record]) -> int | None:
-    """Applies messages up to the first new control record, and returns the topology that it names."""
+    """Applies messages up to the first new control record, whose topology it returns, or until a flush is due."""
     for record in records:
-        if record.offset < partition.next_offset:
-            continue
+        if partition.changed_rows > _CHANGED_ROWS_MAX:
+            return None
         message = decode_message(record.headers, record.value or b"")
         if isinstance(message, TopologySwitch):
             if message.number <= partition.topology.number:

@@ -1,4 +1,4 @@
-"""Taking partitions over: the epoch is raised, the newest whole checkpoint restored, and the log replayed from there."""
+"""Taking partitions over: the epoch is raised, the newest whole checkpoint restored, the log replayed."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ async def acquire(
     Raises BilansError when the log begins (`log_begin`) after what is needed and the archive has not got it either.
     """
     ownership = await take_over(connection, READINGS, number, owner)
-    partition = Partition(number, ownership.epoch, ownership.next_offset, await topologies.get(connection, 0))
+    partition = Partition(number, ownership, await topologies.get(connection, 0))
     checkpoint = await asyncio.to_thread(newest_checkpoint, checkpoints, number, ownership.next_offset)
     if checkpoint is not None:
         topology = await topologies.get(connection, checkpoint.topology)

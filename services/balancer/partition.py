@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from services.balancer.flush import PartitionFlush
+from services.balancer.flush import Ownership, PartitionFlush
 from services.balancer.outgoing import (
     LateReadings,
     OutgoingMessage,
@@ -34,12 +34,12 @@ _CHANGES_ROWS = 2**14
 class Partition:
     """The state of one partition of `bilans.readings`."""
 
-    def __init__(self, number: int, epoch: int, flushed_offset: int, topology: Topology) -> None:
-        """An empty state at the log's begin. What lies before `flushed_offset` is in the tables already."""
+    def __init__(self, number: int, ownership: Ownership, topology: Topology) -> None:
+        """An empty state at the log's begin. What lies before the ownership's offset is in the tables already."""
         self.number = number
-        self.epoch = epoch
+        self.epoch = ownership.epoch
         self.next_offset = 0
-        self.flushed_offset = flushed_offset
+        self.flushed_offset = ownership.next_offset
         self.event_now_s: int | None = None
         self.last_received_at_s: float | None = None
         """Wall time of the last message; the loop notes it for the live view, no rule reads it."""
@@ -51,7 +51,7 @@ class Partition:
         self._outcomes: npt.NDArray[np.int64] = np.zeros(len(Outcome), np.int64)
         self._late: list[LateReadings] = []
         self._conflicts: list[OutgoingMessage] = []
-        self._last_closed_s: int | None = None
+        self._closed_until_s = ownership.closed_until_s
 
     @property
     def replaying(self) -> bool:
@@ -67,7 +67,6 @@ class Partition:
         """Applies a message of readings at `offset` of the log."""
         if offset < self.next_offset:
             return
-        self._begin_message(offset)
         n = len(readings)
         outcome = np.zeros(n, np.int8)
         reached = 0
@@ -89,21 +88,20 @@ class Partition:
             self._leaves = _doubled(self._leaves)
         self._outcomes += np.bincount(outcome, minlength=len(Outcome))
         self._keep_special(offset, readings, outcome)
-        self.next_offset = offset + 1
+        self.pass_over(offset + 1)
 
     def switch(self, offset: int, topology: Topology) -> None:
         """Follows `topology` from the control record at `offset` on: what it touches is taken back and counted anew."""
         if offset < self.next_offset:
             return
-        self._begin_message(offset)
         if topology.number > self.topology.number:
             self._follow(topology)
-        self.next_offset = offset + 1
+        self.pass_over(offset + 1)
 
     def pass_over(self, end_offset: int) -> None:
-        """Notes that nothing to apply lies before `end_offset`: control records, or what the log lost of them."""
+        """Notes that nothing more is to be applied before `end_offset`; a replay lets go of what it worked out."""
         self.next_offset = max(self.next_offset, end_offset)
-        if self.next_offset == self.flushed_offset:
+        if self.next_offset <= self.flushed_offset:
             self._forget_unpublished()
 
     def take_flush(self, wall_now_s: float | None) -> PartitionFlush | None:
@@ -114,12 +112,11 @@ class Partition:
         if self.replaying:
             return None
         self.advance_event_now()
-        now_s = self.event_now_s if wall_now_s is None else int(wall_now_s)
-        closing = now_s is not None and self._last_closed_s != now_s // QUARTER_S
-        if self.next_offset == self.flushed_offset:
-            self._forget_unpublished()  # a replay may end here: what it worked out is in the tables
-            if not closing:
-                return None
+        closed_before_s = self._closed_until_s
+        closed_until_s = self._window_ended(wall_now_s)
+        closing = closed_until_s != closed_before_s
+        if self.next_offset == self.flushed_offset and not closing:
+            return None
         self._roll_up()
         used = int(self._total.used[0])
         rows = np.flatnonzero(self._total.sums[:used].any(axis=1))
@@ -136,7 +133,8 @@ class Partition:
             from_offset=self.flushed_offset,
             to_offset=self.next_offset,
             topology=self.topology.number,
-            now_s=now_s,
+            closed_before_s=closed_before_s,
+            closed_until_s=closed_until_s,
             event_now_s=self.event_now_s,
             zone_id=zone_id,
             window_s=window_s,
@@ -144,22 +142,18 @@ class Partition:
             deliveries=self._deliveries(),
             late=late,
             messages=messages,
-            closing=closing,
         )
-        self._last_closed_s = None if now_s is None else now_s // QUARTER_S
+        self._closed_until_s = closed_until_s
         self.flushed_offset = self.next_offset
         self._forget_unpublished()
         return content
 
-    def _begin_message(self, offset: int) -> None:
-        """Where what was flushed ends, all that the replay worked out is in the tables: it is let go."""
-        if self.next_offset <= self.flushed_offset <= offset:
-            self._forget_unpublished()
-            self.advance_event_now()
-
-    def close_again(self) -> None:
-        """Looks for ended windows in the next flush, whatever was looked for before: a flush may have failed."""
-        self._last_closed_s = None
+    def _window_ended(self, wall_now_s: float | None) -> int | None:
+        """The end of the last window that has ended by now; it never goes back, also when the clock is set back."""
+        now_s = self.event_now_s if wall_now_s is None else int(wall_now_s)
+        if now_s is None:
+            return self._closed_until_s
+        return max(now_s // QUARTER_S * QUARTER_S, self._closed_until_s or 0)
 
     def _forget_unpublished(self) -> None:
         clear(self._leaves)
@@ -189,9 +183,7 @@ class Partition:
             )
         conflict = np.flatnonzero(outcome == Outcome.CONFLICT)
         if len(conflict):
-            self._conflicts += conflict_messages(
-                self.topology, self.placement, self.number, offset, conflict, readings
-            )
+            self._conflicts += conflict_messages(self.topology, self.placement, self.number, offset, conflict, readings)
 
     def _deliveries(self) -> dict[str, int]:
         applied, unchanged, pending, conflict = self._outcomes.tolist()
@@ -225,9 +217,7 @@ class Partition:
             while count_memory(self.memory, self.placement, self._leaves, slot, -(2**62), sign) == 0:
                 self._leaves = _doubled(self._leaves)
 
-    def restore(
-        self, next_offset: int, event_now_s: int | None, memory: SeriesMemory, topology: Topology
-    ) -> None:
+    def restore(self, next_offset: int, event_now_s: int | None, memory: SeriesMemory, topology: Topology) -> None:
         """Takes the state of a checkpoint, under the topology that it followed."""
         self.next_offset, self.event_now_s, self.topology = next_offset, event_now_s, topology
         self.placement = place(topology, self.number, len(memory.holds))

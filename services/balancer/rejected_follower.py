@@ -9,7 +9,7 @@ import logging
 from collections import Counter
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
@@ -35,8 +35,25 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
 """
 
 
-class _Replaced(Exception):
+class _ReplacedError(Exception):
     """Another follower has taken over."""
+
+
+class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Tells when the partition is ours. It stays paused until the follower knows where to begin."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self.event = asyncio.Event()
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        """Nothing to do: the follower's progress row fences it."""
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        for topic_partition in assigned:
+            self._consumer.seek(topic_partition, 0)
+            self._consumer.pause(topic_partition)
+            self.event.set()
 
 
 async def follow_rejected(settings: Settings) -> None:
@@ -44,7 +61,14 @@ async def follow_rejected(settings: Settings) -> None:
     while True:
         try:
             await _follow(settings)
-        except (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, _Replaced) as error:
+        except (
+            KafkaError,
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            TimeoutError,
+            _ReplacedError,
+        ) as error:
             _log.warning("the follower of rejected readings starts again: %s", error)
             await asyncio.sleep(_RETRY_S)
 
@@ -53,14 +77,15 @@ async def _follow(settings: Settings) -> None:
     consumer = make_consumer(settings, group="bilans-rejected")
     await consumer.start()
     try:
-        consumer.subscribe([REJECTED])
+        assigned = _Assigned(consumer)
+        consumer.subscribe([REJECTED], listener=assigned)
         topic_partition = TopicPartition(REJECTED, _PARTITION)
-        while topic_partition not in consumer.assignment():
-            await asyncio.sleep(0.2)
+        await assigned.event.wait()
         connection = await connect(settings.database_url, application_name=f"{settings.instance} rejected")
         try:
             ownership = await take_over(connection, REJECTED, _PARTITION, settings.instance)
             consumer.seek(topic_partition, ownership.next_offset)
+            consumer.resume(topic_partition)
             await _consume(consumer, connection, topic_partition, ownership.epoch, ownership.next_offset)
         finally:
             await connection.close(timeout=2)
@@ -78,7 +103,7 @@ async def _consume(
     while True:
         batches = await consumer.getmany(timeout_ms=500, max_records=_BATCH)
         if topic_partition not in consumer.assignment():
-            raise _Replaced("the partition went to another balancer")
+            raise _ReplacedError("the partition went to another balancer")
         for records in batches.values():
             fresh = [record for record in records if record.offset >= next_offset]
             if fresh:
@@ -86,14 +111,12 @@ async def _consume(
                 next_offset = fresh[-1].offset + 1
 
 
-async def _keep(
-    connection: asyncpg.Connection, records: list[ConsumerRecord[bytes, bytes]], epoch: int, next_offset: int
-) -> None:
+async def _keep(connection: asyncpg.Connection, records: list[ConsumerRecord], epoch: int, next_offset: int) -> None:
     decoded = [(record.offset, decode_rejected(record.headers, record.value or b"")) for record in records]
     counted = Counter(delivery.reason for _, delivery in decoded if delivery.source == "ingest")
     async with connection.transaction():
         if await connection.fetchval(_MOVE, _PARTITION, epoch, next_offset, records[-1].offset + 1, REJECTED) is None:
-            raise _Replaced("its progress row was moved by another balancer")
+            raise _ReplacedError("its progress row was moved by another balancer")
         await connection.executemany(_KEEP, [_row(offset, delivery) for offset, delivery in decoded])
         entries = [(f"rejected:{reason}", n) for reason, n in sorted(counted.items())]
         if entries:

@@ -6,7 +6,7 @@ import time
 
 import asyncpg
 
-from services.balancer.flush import PREPARE_CONNECTION, NotOwner, PartitionFlush, flush, was_committed
+from services.balancer.flush import PREPARE_CONNECTION, NotOwnerError, PartitionFlush, flush, was_committed
 from shared.database.engine import connect
 from shared.limits import FLUSH_TIMEOUT_S
 from shared.metrics import BALANCER_FENCED, BALANCER_FLUSH_ROWS, BALANCER_FLUSH_SECONDS, BALANCER_LAST_COMMIT
@@ -53,7 +53,7 @@ class FlushWriter:
                     continue
                 await flush(connection, contents)
                 break
-            except NotOwner as error:
+            except NotOwnerError as error:
                 contents = self._without(contents, error.partition, lost)
             except DATABASE_TROUBLE as error:
                 _log.warning("a flush did not get through, trying again: %s: %s", type(error).__name__, error)
@@ -90,7 +90,7 @@ class FlushWriter:
             try:
                 if content.to_offset == content.from_offset or not await was_committed(connection, content):
                     missing.append(content)
-            except NotOwner:
+            except NotOwnerError:
                 self._without([], content.partition, lost)
         return missing
 

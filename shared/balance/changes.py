@@ -15,7 +15,7 @@ MEASURED = POOL_DRAWN + 4
 ESTIMATED = POOL_DRAWN + 5
 EXCLUDED = POOL_DRAWN + 6
 SUMS = POOL_DRAWN + 7
-"""The columns of a row of sums: 2 × kind + register first, then these. shared.database.tables.SUM_COLUMNS names them."""
+"""A row of sums: 2 × kind + register first, then these. shared.database.tables.SUM_COLUMNS names them."""
 
 
 class Changes(NamedTuple):

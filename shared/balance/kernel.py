@@ -32,14 +32,23 @@ _RENEWABLE = np.array([kind in RENEWABLE_KINDS for kind in MeterKind], np.int8)
 
 def _sample_placement() -> Placement:
     int8, int32, int64 = np.zeros(1, np.int8), np.zeros(1, np.int32), np.zeros(1, np.int64)
-    by_type = {"Int8Array": int8, "Int32Array": int32, "Int64Array": int64}
-    int8_fields = {"register", "kind", "pool", "exchange_blank"}
-    int64_fields = {name for name in Placement._fields if name.endswith(("_s", "_wh", "_wh_max"))}
     return Placement(
-        *(
-            by_type["Int8Array" if name in int8_fields else "Int64Array" if name in int64_fields else "Int32Array"]
-            for name in Placement._fields
-        )
+        register=int8,
+        meter=int32,
+        first_place=int32,
+        zone=int32,
+        kind=int8,
+        pool=int8,
+        energy_wh_max=int64,
+        valid_from_s=int64,
+        valid_to_s=int64,
+        zone_parent=int32,
+        zone_id=int32,
+        first_exchange=int32,
+        exchange_at_s=int64,
+        exchange_last_wh=int64,
+        exchange_first_wh=int64,
+        exchange_blank=int8,
     )
 
 
@@ -95,9 +104,7 @@ def between(t0_s: int, v0: int, t1_s: int, v1: int, edge_s: int) -> tuple[int, i
 
 
 @nb.njit(_edge(_memory, _placement, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
-def exchanged_edge(
-    memory: SeriesMemory, placement: Placement, slot: int, edge_s: int, held: int
-) -> tuple[int, int]:
+def exchanged_edge(memory: SeriesMemory, placement: Placement, slot: int, edge_s: int, held: int) -> tuple[int, int]:
     """R at an edge of a series with exchanges, each record standing as a reading (rule 13).
 
     `held` is the number of readings held at or before the edge.
@@ -213,9 +220,7 @@ def count_energy(
         sums[ESTIMATED] += sign
 
 
-@nb.njit(
-    nb.void(_memory, _placement, _changes, nb.int64, nb.int64, nb.int64, nb.int64), nogil=True, cache=True
-)
+@nb.njit(nb.void(_memory, _placement, _changes, nb.int64, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
 def count_windows(
     memory: SeriesMemory, placement: Placement, changes: Changes, slot: int, first_s: int, last_s: int, sign: int
 ) -> None:
@@ -302,12 +307,11 @@ def last_settled(memory: SeriesMemory, placement: Placement, slot: int, newest_s
 
 
 @nb.njit(nb.int64(_memory, _placement, _changes, nb.int64, nb.int64), nogil=True, cache=True)
-def recount_first(
-    memory: SeriesMemory, placement: Placement, changes: Changes, slot: int, instant_s: int
-) -> int:
+def recount_first(memory: SeriesMemory, placement: Placement, changes: Changes, slot: int, instant_s: int) -> int:
     """Counts what a series' first reading settles: nothing, unless records of exchanges stand beside it (rule 13).
 
-    Records alone settle nothing: they count from the first reading on. Returns 1, or 0 when `changes` has no room: the reading is taken out again.
+    Records alone settle nothing: they count from the first reading on. Returns 1, or 0 when `changes` has no room: the
+    reading is taken out again.
     """
     if placement.first_exchange[slot] == placement.first_exchange[slot + 1]:
         return 1
@@ -366,9 +370,7 @@ def append(
 
 
 @nb.njit(nb.types.UniTuple(nb.int64, 2)(_memory, _placement, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
-def touched_windows(
-    memory: SeriesMemory, placement: Placement, slot: int, k: int, instant_s: int
-) -> tuple[int, int]:
+def touched_windows(memory: SeriesMemory, placement: Placement, slot: int, k: int, instant_s: int) -> tuple[int, int]:
     """The first and last window (their starts) that a reading at `instant_s`, between held ones k − 1 and k, touches.
 
     They are those with an edge between its neighbours; `k` is the first held reading after `instant_s`.

@@ -1,6 +1,6 @@
 """The live view of a partition's zones: power now, energy so far in the running window, freshness (design section 3).
 
-A live figure is an estimate that runs ahead of the exact balance; it never enters a total. Integers only, like the rest.
+A live figure is an estimate that runs ahead of the exact balance; it never enters a total. Integers only.
 """
 
 from enum import IntEnum
@@ -56,7 +56,7 @@ def cadence_s(memory: SeriesMemory, slot: int) -> int:
         return _CADENCE_DEFAULT_S
     gaps = np.sort(memory.gap_s[slot, :known])
     median = (np.int64(gaps[(known - 1) // 2]) + np.int64(gaps[known // 2])) // 2
-    return min(max(median, _CADENCE_S_MIN), _CADENCE_S_MAX)
+    return int(min(max(median, _CADENCE_S_MIN), _CADENCE_S_MAX))
 
 
 @nb.njit(nb.int64(_placement, nb.int64, nb.int64), nogil=True, cache=True)

@@ -88,6 +88,6 @@ def grown_memory(memory: SeriesMemory, slots: int) -> SeriesMemory:
     # held_max the other way round: the new rows get the same capacity.
     memory_s = ((memory.held_s.shape[1] - 4) // 2 - 2) * QUARTER_S
     larger = empty_memory(slots, memory_s)
-    for old, new in zip(memory, larger, strict=True):
-        new[:before] = old
+    for name, array in larger._asdict().items():
+        array[:before] = getattr(memory, name)
     return larger

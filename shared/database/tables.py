@@ -1,5 +1,7 @@
 """The tables of PostgreSQL (SQLAlchemy Core). Alembic's migrations make them; nothing else does."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -18,7 +20,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -34,7 +35,7 @@ metadata = MetaData(
 )
 
 
-def _instant(name: str, *, nullable: bool = True) -> Column[object]:
+def _instant(name: str, *, nullable: bool = True) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
@@ -167,6 +168,7 @@ progress = Table(
     Column("next_offset", BigInteger, nullable=False, server_default="0"),
     Column("topology", Integer, nullable=False, server_default="0"),
     _instant("event_now"),
+    _instant("closed_until"),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("topic", "partition"),
 )
@@ -186,7 +188,7 @@ SUM_COLUMNS: tuple[str, ...] = (
 Σ(1.8.0 − 2.8.0) of the boundary meters and how many of their registers are known, and the counts of rule 6."""
 
 
-def _partial_columns() -> list[Column[object]]:
+def _partial_columns() -> list[Column[Any]]:
     return [
         Column("partition", SmallInteger, nullable=False),
         Column("zone_id", Integer, nullable=False),
@@ -204,7 +206,9 @@ partial = Table(
     metadata,
     *_partial_columns(),
     PrimaryKeyConstraint("zone_id", "window_start", "partition"),
-    Index("partial_open_index", "partition", "window_start", postgresql_where=text("revision = 0")),
+    # No index may name `revision`, not even as a condition: its updates could then not stay in their page (HOT).
+    Index("partial_window_index", "partition", "window_start"),
+    postgresql_with={"fillfactor": 70},
 )
 """The newest state of what one partition knows of a zone's window; an answer sums them over partitions."""
 

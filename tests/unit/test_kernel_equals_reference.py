@@ -52,7 +52,9 @@ def placement_of(series: Sequence[ReferenceSeries]) -> Placement:
 def totals_of(changes: Changes) -> dict[tuple[int, int], list[int]]:
     """The rows that are not zero."""
     used = int(changes.used[0])
-    rows = zip(changes.zone[:used].tolist(), changes.window_s[:used].tolist(), changes.sums[:used].tolist(), strict=True)
+    rows = zip(
+        changes.zone[:used].tolist(), changes.window_s[:used].tolist(), changes.sums[:used].tolist(), strict=True
+    )
     return {(zone, window): sums for zone, window, sums in rows if any(sums)}
 
 
@@ -65,7 +67,9 @@ def run_kernel(
     outcomes: list[int] = []
     bounds = [0, *sorted(cut for cut in cuts if cut < len(readings)), len(readings)]
     for begin, end in zip(bounds, bounds[1:], strict=False):
-        slot, ts, value, version = (np.array(c) for c in zip(*readings[begin:end], strict=True)) if begin < end else ([],) * 4
+        slot, ts, value, version = (
+            (np.array(c) for c in zip(*readings[begin:end], strict=True)) if begin < end else ([],) * 4
+        )
         outcome = np.zeros(end - begin, np.int8)
         reached = apply_readings(
             memory, placement, leaves, np.array(slot, np.int32), np.array(ts, np.int64), np.array(value, np.int64),
@@ -103,7 +107,13 @@ def series_of_a_meter(draw: st.DrawFn) -> ReferenceSeries:
         other = draw(places)
         pieces = (
             ReferencePlace(place.zone, place.kind, place.pool, place.energy_wh_max, valid_to_s=moved_s),
-            ReferencePlace(other.zone, other.kind, other.pool, other.energy_wh_max, valid_from_s=moved_s + draw(st.integers(0, 90000))),
+            ReferencePlace(
+                other.zone,
+                other.kind,
+                other.pool,
+                other.energy_wh_max,
+                valid_from_s=moved_s + draw(st.integers(0, 90000)),
+            ),
         )
     exchanges: list[ReferenceExchange] = []
     for at_s in sorted(draw(st.sets(instants, max_size=draw(st.sampled_from([0, 0, 2]))))):
@@ -111,7 +121,9 @@ def series_of_a_meter(draw: st.DrawFn) -> ReferenceSeries:
         exchanges.append(
             ReferenceExchange(at_s, None, None) if blank else ReferenceExchange(at_s, draw(values), draw(values))
         )
-    register = draw(st.sampled_from([Register.WITHDRAWN, Register.INJECTED, Register.WITHDRAWN, Register.POWER_WITHDRAWN]))
+    register = draw(
+        st.sampled_from([Register.WITHDRAWN, Register.INJECTED, Register.WITHDRAWN, Register.POWER_WITHDRAWN])
+    )
     return ReferenceSeries(register, pieces, tuple(exchanges))
 
 
@@ -147,7 +159,9 @@ def test_order_doubling_and_splitting_change_no_total(data: st.DataObject) -> No
     readings = [(k % len(series), DAY + step * step_s, step * 37 + k // 7, k) for k, step in enumerate(steps)]
     shuffled = data.draw(st.permutations(readings + readings[:20]))
     in_order, _, _ = run_kernel(placement_of(series), readings, [])
-    disturbed, outcomes, _ = run_kernel(placement_of(series), shuffled, data.draw(st.lists(st.integers(0, 80), max_size=4)))
+    disturbed, outcomes, _ = run_kernel(
+        placement_of(series), shuffled, data.draw(st.lists(st.integers(0, 80), max_size=4))
+    )
     assert int(Outcome.PENDING) not in outcomes
     assert disturbed == in_order
 
@@ -157,7 +171,9 @@ def test_order_doubling_and_splitting_change_no_total(data: st.DataObject) -> No
 def test_a_long_disordered_stream_never_outgrows_the_memory(step_s: int, seed: int) -> None:
     """Rule 12: what is held suffices, whatever the cadence, also after a week and with readings up to 48 hours late."""
     series = [ReferenceSeries(Register.WITHDRAWN, (ReferencePlace(3, MeterKind.CONSUMER, True, 50_000_000),))]
-    instants_s = list(range(DAY, DAY + 6 * 86400, step_s)) if step_s >= 440 else list(range(DAY, DAY + 3 * 86400, step_s * 7))
+    instants_s = (
+        list(range(DAY, DAY + 6 * 86400, step_s)) if step_s >= 440 else list(range(DAY, DAY + 3 * 86400, step_s * 7))
+    )
     random = Random(seed)
     order = sorted(instants_s, key=lambda t: t + random.random() * 40 * 3600)
     readings = [(0, t, (t - DAY) // 7, 0) for t in order]

@@ -180,13 +180,13 @@ def _make_partials() -> None:
         sa.Column("estimated", sa.BigInteger(), nullable=False),
         sa.Column("excluded", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("zone_id", "window_start", "partition", name="partial_pkey"),
+        postgresql_with={"fillfactor": 70},
     )
     op.create_index(
-        "partial_open_index",
+        "partial_window_index",
         "partial",
         ["partition", "window_start"],
         unique=False,
-        postgresql_where=sa.text("revision = 0"),
     )
     op.create_table(
         "partial_revision",
@@ -237,6 +237,7 @@ def _make_books() -> None:
         sa.Column("next_offset", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("topology", sa.Integer(), server_default="0", nullable=False),
         sa.Column("event_now", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("topic", "partition", name="progress_pkey"),
     )
