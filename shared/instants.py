@@ -20,7 +20,7 @@ def parse_instant(text: str) -> int:
     """
     if not _ISO_WITH_OFFSET.fullmatch(text):
         raise ValueError(f"{text[:64]!r} is not an ISO 8601 instant with an offset, like 2026-05-01T10:15:00Z")
-    normal = re.sub(r"([.,]\d+)", "", text.upper())  # dropping the fraction is the floor: every instant is after 1970 or its day
+    normal = re.sub(r"([.,]\d+)", "", text.upper())  # without its fraction an instant is floored
     try:
         moment = datetime.fromisoformat(normal)
         return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)

@@ -78,7 +78,7 @@ VIEWER_SEND_S_MAX = 20
 """A viewer that takes nothing for this long is let go: it holds a place that another may need."""
 
 AS_OF_DELAY_S = 15
-"""`as_of` must lie this far back (design rule 9): a flush that is still under way ends within its time-out, which is shorter."""
+"""`as_of` must lie this far back (design rule 9): a flush that is still under way ends within its shorter time-out."""
 
 FLUSH_TIMEOUT_S = 10
 """A flush's transaction is given up after this: it must be shorter than AS_OF_DELAY_S, so that no row with an

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from services.balancer.flush import ENTER_BOOKS, take_over
+from services.balancer.writer import DATABASE_TROUBLE
 from shared.database.engine import connect
 from shared.kafka_client import make_consumer
 from shared.rejected_message import RejectedDelivery, decode_rejected
@@ -61,14 +62,7 @@ async def follow_rejected(settings: Settings) -> None:
     while True:
         try:
             await _follow(settings)
-        except (
-            KafkaError,
-            OSError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            TimeoutError,
-            _ReplacedError,
-        ) as error:
+        except (*DATABASE_TROUBLE, KafkaError, _ReplacedError) as error:
             _log.warning("the follower of rejected readings starts again: %s", error)
             await asyncio.sleep(_RETRY_S)
 

@@ -55,8 +55,10 @@ def cadence_s(memory: SeriesMemory, slot: int) -> int:
     if known < 2:
         return _CADENCE_DEFAULT_S
     gaps = np.sort(memory.gap_s[slot, :known])
-    median = (np.int64(gaps[(known - 1) // 2]) + np.int64(gaps[known // 2])) // 2
-    return int(min(max(median, _CADENCE_S_MIN), _CADENCE_S_MAX))
+    median: int = (np.int64(gaps[(known - 1) // 2]) + np.int64(gaps[known // 2])) // 2
+    if median < _CADENCE_S_MIN:
+        return _CADENCE_S_MIN
+    return min(_CADENCE_S_MAX, median)
 
 
 @nb.njit(nb.int64(_placement, nb.int64, nb.int64), nogil=True, cache=True)

@@ -40,7 +40,7 @@ class Placement(NamedTuple):
     zone_id: Int32Array
     """[Z] the zone's permanent number."""
     first_exchange: Int32Array
-    """[S + 1] slot s has the exchanges first_exchange[s] … first_exchange[s + 1] − 1, in the order of time (rule 13)."""
+    """[S + 1] slot s has the exchanges first_exchange[s] … first_exchange[s + 1] − 1, by time (rule 13)."""
     exchange_at_s: Int64Array
     """[X] from here on the values are the new register's."""
     exchange_last_wh: Int64Array

@@ -97,8 +97,8 @@ def window_energies(series: ReferenceSeries) -> Iterator[tuple[int, int, bool]]:
         return
     first_s = min(values) // QUARTER_S * QUARTER_S
     edges = {e: edge_value(values, series, e) for e in range(first_s, max(values) + 1, QUARTER_S)}
-    for start_s in edges:
-        start, end = edges[start_s], edges.get(start_s + QUARTER_S)
+    for start_s, start in edges.items():
+        end = edges.get(start_s + QUARTER_S)
         if start is None or end is None or series.broken(start_s, start_s + QUARTER_S):
             continue
         measured = max(start[1], end[1]) <= MEASURED_BRACKET_S_MAX
