@@ -1,11 +1,10 @@
 """How many messages have not been handled yet, and who handles them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.log_ends import LogEnds, PartitionOf
@@ -38,11 +37,10 @@ def handled_topics(settings: Settings) -> dict[str, int]:
 
 async def read_progress(connection: AsyncConnection) -> dict[PartitionOf, Progress]:
     """All progress rows."""
-    rows: Sequence[Row[Any]] = (await connection.execute(select(progress))).all()
-    return {
-        (row.topic, row.partition): Progress(row.owner, row.owner_epoch, row.next_offset, row.topology, row.event_now)
-        for row in rows
-    }
+    table = progress.c
+    columns = (table.owner, table.owner_epoch, table.next_offset, table.topology, table.event_now)
+    rows = (await connection.execute(select(table.topic, table.partition, *columns))).tuples().all()
+    return {(topic, partition): Progress(*rest) for topic, partition, *rest in rows}
 
 
 def lag_of(ends: Mapping[PartitionOf, int], handled: Mapping[PartitionOf, Progress]) -> int:
