@@ -1,10 +1,13 @@
 """Where fetched and compiled files are kept between runs."""
 
 import contextlib
+import hashlib
 import os
 import sys
 import tempfile
 from pathlib import Path
+
+_ROOT = Path(__file__).parents[1]
 
 
 def cache_folder(name: str, fallback: Path | None = None) -> Path:
@@ -26,6 +29,18 @@ def cache_folder(name: str, fallback: Path | None = None) -> Path:
         fallback.mkdir(parents=True, exist_ok=True)
         return fallback
     return Path(tempfile.mkdtemp(prefix=f"bilans-{name}-"))
+
+
+def kernel_cache_folder(fallback: Path | None = None) -> Path:
+    """The folder for compiled kernels, one for each state of the code.
+
+    Numba looks only at the file in which a kernel stands, not at the constants and kernels that it takes from others:
+    a cache that outlives a change of those would go on with the old ones.
+    """
+    digest = hashlib.sha256()
+    for path in sorted([*(_ROOT / "shared").rglob("*.py"), *(_ROOT / "services").rglob("*.py")]):
+        digest.update(path.read_bytes())
+    return cache_folder(f"numba-{digest.hexdigest()[:16]}", fallback)
 
 
 def _candidates() -> list[Path]:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from deploy.cache_folder import kernel_cache_folder
+
 _ROOT = Path(__file__).parents[1]
 _CHECKS = (
     ("style", ["-m", "ruff", "check", "."]),
@@ -40,4 +42,5 @@ def _passes(name: str, command: list[str]) -> bool:
 
 
 def _run(command: list[str]) -> int:
-    return subprocess.run([sys.executable, *command], cwd=_ROOT, env=dict(os.environ), check=False).returncode
+    environment = {"NUMBA_CACHE_DIR": str(kernel_cache_folder()), **os.environ}
+    return subprocess.run([sys.executable, *command], cwd=_ROOT, env=environment, check=False).returncode

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.cache_folder import cache_folder
+from deploy.cache_folder import kernel_cache_folder
 from shared.errors import BilansError
 from shared.settings import LOOPBACK_HOSTS, ClockMode
 
@@ -91,5 +91,5 @@ def service_environment(options: UpOptions, stores: Stores, environment: Mapping
         if (value := environment.get(name, "")) and "://" not in value:
             own[name] = str(Path(value).absolute())
     if not environment.get("NUMBA_CACHE_DIR"):
-        own["NUMBA_CACHE_DIR"] = str(cache_folder("numba", fallback=options.data_dir / "numba"))
+        own["NUMBA_CACHE_DIR"] = str(kernel_cache_folder(fallback=options.data_dir / "numba"))
     return {**environment, **own}
