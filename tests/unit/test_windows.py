@@ -13,9 +13,20 @@ from shared.instants import format_instant, parse_instant
 from shared.words import Status
 
 WARSAW = ZoneInfo("Europe/Warsaw")
-ZONES = [ZoneInfo(name) for name in ("Europe/Warsaw", "UTC",
-                                     "Asia/Kathmandu", "Australia/Lord_Howe", "America/Havana",
-                                     "Africa/Cairo", "Pacific/Apia", "America/St_Johns", "Atlantic/Azores")]  # fmt: skip
+ZONES = [
+    ZoneInfo(name)
+    for name in (
+        "Europe/Warsaw",
+        "UTC",
+        "Asia/Kathmandu",
+        "Australia/Lord_Howe",
+        "America/Havana",
+        "Africa/Cairo",
+        "Pacific/Apia",
+        "America/St_Johns",
+        "Atlantic/Azores",
+    )
+]
 FIRST_S, LAST_S = parse_instant("2000-01-02T00:00:00Z"), parse_instant("2099-12-30T00:00:00Z")
 
 
