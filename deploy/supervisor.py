@@ -45,6 +45,12 @@ class Supervisor:
         fails, and what `while_running` raises.
         """
         check_options(self._options, os.environ)
+        if self._options.topology is not None:
+            # Here already, so that a wrong folder is told within a second and before anything is made. Loading checks
+            # again: somebody may write to the folder in between.
+            from shared.topology.check import check_folder
+
+            await asyncio.to_thread(check_folder, self._options.topology)
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
