@@ -1,7 +1,8 @@
 """Where Kafka's logs end and how far ingest has committed: for lag, and to know that Kafka answers."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -13,6 +14,8 @@ from shared.settings import Settings
 
 _ANSWER_S_MAX = 3.0
 """A broker that needs longer is away as far as a question about lag goes."""
+
+_AGAIN_S = 0.1
 
 PartitionOf = tuple[str, int]
 """A topic and a partition's number."""
@@ -34,12 +37,7 @@ class LogEnds:
         Raises Problem 503 when Kafka does not answer.
         """
         asked = [TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)]
-        try:
-            async with asyncio.timeout(_ANSWER_S_MAX):
-                consumer, _ = await self._connected()
-                ends = await consumer.end_offsets(asked)
-        except (KafkaError, TimeoutError, OSError) as trouble:
-            raise _away() from trouble
+        ends = await self._answer(lambda consumer, _: consumer.end_offsets(asked))
         return {(place.topic, place.partition): end for place, end in ends.items()}
 
     async def committed(self, group: str, topic: str) -> dict[PartitionOf, int]:
@@ -48,12 +46,7 @@ class LogEnds:
         Raises Problem 503 when Kafka does not answer.
         """
         asked = [TopicPartition(topic, number) for number in range(self._settings.partitions)]
-        try:
-            async with asyncio.timeout(_ANSWER_S_MAX):
-                _, admin = await self._connected()
-                found = await admin.list_consumer_group_offsets(group, partitions=asked)
-        except (KafkaError, TimeoutError, OSError) as trouble:
-            raise _away() from trouble
+        found = await self._answer(lambda _, admin: admin.list_consumer_group_offsets(group, partitions=asked))
         return {(place.topic, place.partition): kept.offset for place, kept in found.items() if kept.offset >= 0}
 
     async def close(self) -> None:
@@ -64,6 +57,20 @@ class LogEnds:
             await consumer.stop()
         if admin is not None:
             await admin.close()
+
+    async def _answer(self, question: Callable[[AIOKafkaConsumer, AIOKafkaAdminClient], Awaitable[Any]]) -> Any:
+        """Asks until Kafka answers or the time is over: a broker that has just started says that it cannot yet."""
+        try:
+            async with asyncio.timeout(_ANSWER_S_MAX):
+                while True:
+                    try:
+                        return await question(*await self._connected())
+                    except KafkaError as trouble:
+                        if not trouble.retriable:
+                            raise
+                    await asyncio.sleep(_AGAIN_S)
+        except (KafkaError, TimeoutError, OSError) as trouble:
+            raise busy("Kafka does not answer, so the lag is not known.", retry_after_s=2) from trouble
 
     async def _connected(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
         async with self._connecting:
@@ -93,7 +100,3 @@ async def _started_admin(settings: Settings) -> AIOKafkaAdminClient:
         await admin.close()
         raise
     return admin
-
-
-def _away() -> Exception:
-    return busy("Kafka does not answer, so the lag is not known.", retry_after_s=2)
