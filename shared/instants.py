@@ -9,7 +9,9 @@ from shared.limits import QUARTER_S
 WARSAW = ZoneInfo("Europe/Warsaw")
 
 _ISO_WITH_OFFSET = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}(:?\d{2})?)", re.ASCII
+    # No hour 24, no minute or second 60: versions of Python differ on them, also in an offset.
+    r"\d{4}-\d{2}-\d{2}[Tt ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d{1,9})?)?([Zz]|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)",
+    re.ASCII,
 )
 
 

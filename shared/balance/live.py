@@ -55,7 +55,7 @@ def cadence_s(memory: SeriesMemory, slot: int) -> int:
     if known < 2:
         return _CADENCE_DEFAULT_S
     gaps = np.sort(memory.gap_s[slot, :known])
-    median: int = (np.int64(gaps[(known - 1) // 2]) + np.int64(gaps[known // 2])) // 2
+    median = int(np.int64(gaps[(known - 1) // 2]) + np.int64(gaps[known // 2])) // 2
     if median < _CADENCE_S_MIN:
         return _CADENCE_S_MIN
     return min(_CADENCE_S_MAX, median)

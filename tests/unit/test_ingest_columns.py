@@ -13,7 +13,7 @@ from services.ingest.json_array import find_elements
 from services.ingest.json_deliveries import check_array, check_lines, check_spans
 from services.ingest.name_table import build_name_table
 from services.ingest.reading_rules import Reading, Rejection, judge, latest_instant_s
-from shared.limits import BODY_DELIVERIES_MAX, VALUE_MAX, VERSION_MAX
+from shared.limits import BODY_DELIVERIES_MAX, READING_BYTES_MAX, VALUE_MAX, VERSION_MAX
 from tests.unit.ingest_lookup import METERS, PLACES, small_lookup
 
 LOOKUP = small_lookup()
@@ -27,20 +27,48 @@ _numbers = st.integers(0, VALUE_MAX + 5).map(str) | st.sampled_from(
         *["0", "00", "07", "-0", "-1", "1.0", "1e3", "NaN", "null", "true", '"7"', "[1]", ""],
     ]
 )
-_two_digits = st.integers(0, 62).map("{:02d}".format)
-_instants = st.builds(
-    "{}-{}-{}{}{}:{}{}{}".format,
-    st.sampled_from(["2026", "2024", "2000", "1999", "1970", "1969", "0000", "9999", "2100", "202", "x026"]),
-    st.integers(0, 13).map("{:02d}".format),
-    st.integers(0, 32).map("{:02d}".format),
-    st.sampled_from("TTTTt "),
-    st.integers(0, 25).map("{:02d}".format),
-    _two_digits,
-    st.just("") | _two_digits.map(":{}".format) | st.builds(":{}.{}".format, _two_digits, st.text("0159", max_size=11)),
-    st.sampled_from(["Z", "Z", "z", "", "+02:00", "-11:30", "+23:59", "+24:00", "+02:60", "+0200", "+2:00", "Z "]),
-)
+_date_edges = [
+    "02-28",
+    "02-29",
+    "02-30",
+    "04-30",
+    "04-31",
+    "12-31",
+    "12-32",
+    "01-00",
+    "00-01",
+    "13-01",
+    "06-31",
+    "x1-01",
+]
+_instant_parts: list[tuple[str, list[str]]] = [
+    ("2026-", ["2024-", "2000-", "2100-", "1999-", "1970-", "1969-", "0000-", "9999-", "202-", "x026-", "2026/"]),
+    ("05-01", _date_edges),
+    ("T", ["t", " ", ""]),
+    ("10:", ["00:", "23:", "24:", "1:", "1x:", "10."]),
+    ("15", ["00", "59", "60", "5", "x5"]),
+    (
+        ":00",
+        ["", ":59", ":60", ":5", ":5x", ":", ":00.5", ":59.999999999", ":00.0123456789", ":00.", ":00,5", ":00.5x"],
+    ),
+    (
+        "Z",
+        ["z", "", "+02:00", "-11:30", "+23:59", "+24:00", "+02:60", "+0200", "+02", "+2:00", "Z ", "-00:00", "+x2:00"],
+    ),
+]
+
+
+@st.composite
+def _instants(draw: st.DrawFn) -> str:
+    """An instant with up to two parts that are odd, or right at an edge."""
+    odd = draw(st.sets(st.integers(0, len(_instant_parts) - 1), max_size=2))
+    return "".join(draw(st.sampled_from(rare)) if k in odd else usual for k, (usual, rare) in enumerate(_instant_parts))
+
+
 _names = st.sampled_from([*METERS, "nobody", "", "5903224000000000170"])
-_meters = st.builds(lambda name, ascii_only: json.dumps(name, ensure_ascii=ascii_only), _names, st.booleans())
+_meters = st.builds(lambda name, ascii_only: json.dumps(name, ensure_ascii=ascii_only), _names, st.booleans()) | (
+    _names.map('"{}"'.format)  # without the escapes that it may need
+)
 _registers = st.sampled_from(
     ["1.8.0", "1.8.0", "2.8.0", "1-0:1.8.0*255", "soc", "2.7.0", "1.8.1", "", r"1\u002e8.0"]
 ).map('"{}"'.format)
@@ -55,7 +83,7 @@ _good_fields: dict[str, st.SearchStrategy[str]] = {
 _any_fields: dict[str, st.SearchStrategy[str]] = {
     "meter": _meters | _odd,
     "register": _registers | _odd,
-    "ts": _instants.map('"{}"'.format) | _odd,
+    "ts": _instants().map('"{}"'.format) | _odd,
     "value": _numbers,
     "version": _numbers,
 }
@@ -78,7 +106,10 @@ def _lines(draw: st.DrawFn) -> bytes:
         text = draw(source.get(key, st.sampled_from(['"x"', "5", "{}", "[[]]"])))
         pairs.append(f'{draw(_spaces)}"{key}"{draw(_spaces)}:{draw(_spaces)}{text}{draw(_spaces)}')
     line = draw(_spaces) + "{" + ",".join(pairs) + "}" + draw(_spaces)
-    return line.encode("utf-8", "surrogatepass").replace(b"\n", b" ")
+    encoded = line.encode("utf-8", "surrogatepass").replace(b"\n", b" ")
+    if draw(st.integers(0, 19)) == 0:  # right at the size that a reading may have
+        encoded += b" " * (READING_BYTES_MAX - len(encoded) + draw(st.integers(-1, 2)))
+    return encoded
 
 
 @st.composite
@@ -88,6 +119,9 @@ def _mutated(draw: st.DrawFn) -> bytes:
         place = draw(st.integers(0, len(line) - 1))
         line[place] = draw(st.integers(0, 255))
     return bytes(line)
+
+
+_GOOD = b'{"meter":"a","register":"1.8.0","ts":"2026-05-01T10:15:00Z","value":1}'
 
 
 def _verdicts(checked: Checked) -> list[Reading | Rejection]:
@@ -119,9 +153,20 @@ def _hold_lines(body: bytes) -> None:
 
 
 @settings(max_examples=600, deadline=None)
-@given(st.lists(_lines() | _mutated(), max_size=6), st.sampled_from([b"\n", b"\r\n", b"\n\n", b"\n\r\n"]))
+@given(st.lists(_lines() | _mutated(), max_size=12), st.sampled_from([b"\n", b"\r\n", b"\n\n", b"\n\r\n"]))
+@example([_GOOD.replace(b'"a"', rb'"back\slash"')], b"\n")
+@example([_GOOD.replace(b'"a"', b'"zaz\xc3"')], b"\n")
+@example([_GOOD.ljust(READING_BYTES_MAX), _GOOD.ljust(READING_BYTES_MAX + 1)], b"\n")
+@example([_GOOD.replace(b"1}", b"10000000000000}"), _GOOD.replace(b"1}", b"10000000000001}")], b"\n")
 def test_near_valid_lines_are_judged_as_by_the_rules(lines: list[bytes], end: bytes) -> None:
     _hold_lines(end.join(lines))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(_instants(), min_size=10, max_size=40))
+def test_instants_at_every_edge_are_read_as_by_the_rules(instants: list[str]) -> None:
+    line = '{{"meter":"a","register":"1.8.0","ts":"{}","value":1}}'
+    _hold_lines("\n".join(line.format(ts) for ts in instants).encode())
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,190 @@
+"""A partition's step: what flushes say together does not depend on where they are cut, and a replay says nothing."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.balancer.checkpoint import Checkpoint, newest_checkpoint, write_checkpoint
+from services.balancer.flush import Ownership, PartitionFlush
+from services.balancer.partition import Partition
+from shared.database.tables import SUM_COLUMNS
+from shared.readings_message import ReadingColumns
+from shared.topology.index import Topology
+from tests.unit.small_topology import small_topology
+
+DAY = 1_772_323_200  # 2026-03-01T00:00:00Z
+NOW = DAY + 30 * 86400
+Reading = tuple[int, int, int]
+Sums = dict[tuple[int, int], list[int]]
+
+
+def message(readings: list[Reading]) -> ReadingColumns:
+    """Readings (slot, second since DAY, value) as a message's columns."""
+    slot, second, value = (list(column) for column in zip(*readings, strict=True)) if readings else ([], [], [])
+    return ReadingColumns(
+        np.array(slot, np.int32),
+        np.array(second, np.int64) + DAY,
+        np.array(value, np.int64),
+        np.zeros(len(slot), np.int32),
+    )
+
+
+def fresh(next_offset: int = 0, topology: Topology | None = None) -> Partition:
+    """Partition 0 under the small topology."""
+    partition = Partition(0, Ownership(1, next_offset), topology or small_topology())
+    return partition
+
+
+def added_up(flushes: list[PartitionFlush | None]) -> Sums:
+    """What the tables hold after the flushes."""
+    tables: Sums = defaultdict(lambda: [0] * len(SUM_COLUMNS))
+    for content in flushes:
+        if content is not None:
+            for zone, window, sums in zip(content.zone_id.tolist(), content.window_s.tolist(), content.sums, strict=True):
+                tables[zone, window] = [a + b for a, b in zip(tables[zone, window], sums.tolist(), strict=True)]
+    return {key: sums for key, sums in tables.items() if any(sums)}
+
+
+def counted(flushes: list[PartitionFlush | None]) -> dict[str, int]:
+    """What the books hold after the flushes."""
+    books: dict[str, int] = defaultdict(int)
+    for content in flushes:
+        if content is not None:
+            for outcome, deliveries in content.deliveries.items():
+                books[outcome] += deliveries
+    return dict(books)
+
+
+readings = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 60 * 3600 // 450).map(lambda k: k * 450), st.integers(0, 9000)), max_size=8
+)
+messages = st.lists(readings, min_size=1, max_size=12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(messages, st.sets(st.integers(0, 12)))
+def test_flushes_add_up_to_the_same_wherever_they_are_cut(log: list[list[Reading]], cuts: set[int]) -> None:
+    whole, cut = fresh(), fresh()
+    flushes = []
+    for offset, batch in enumerate(log):
+        whole.apply(offset, message(batch))
+        cut.apply(offset, message(batch))
+        if offset in cuts:
+            flushes.append(cut.take_flush(NOW))
+    flushes.append(cut.take_flush(NOW))
+    at_once = [whole.take_flush(NOW)]
+    assert added_up(flushes) == added_up(at_once)
+    assert counted(flushes) == counted(at_once)
+    assert counted(at_once)["received"] == sum(len(batch) for batch in log)
+
+
+@settings(max_examples=150, deadline=None)
+@given(messages, st.data())
+def test_a_restart_from_a_checkpoint_repeats_nothing_and_loses_nothing(
+    tmp_path_factory: object, log: list[list[Reading]], data: st.DataObject
+) -> None:
+    """The new owner's state comes from a checkpoint before the last flush; it publishes only what the tables lack."""
+    folder = Path(tmp_path_factory.mktemp("checkpoints"))  # type: ignore[attr-defined]
+    kept = data.draw(st.integers(0, len(log)))
+    flushed = data.draw(st.integers(kept, len(log)))
+    reference, first = fresh(), fresh()
+    flushes: list[PartitionFlush | None] = []
+    for offset, batch in enumerate(log):
+        reference.apply(offset, message(batch))
+        if offset == kept:
+            flushes.append(first.take_flush(NOW))
+            write_checkpoint(folder, Checkpoint(0, first.next_offset, 1, first.event_now_s, first.memory))
+        if offset == flushed:
+            flushes.append(first.take_flush(NOW))
+        first.apply(offset, message(batch))
+    if flushed == len(log):
+        flushes.append(first.take_flush(NOW))
+
+    second = fresh(flushed)
+    checkpoint = newest_checkpoint(folder, 0, flushed)
+    if checkpoint is not None:
+        second.restore(checkpoint.next_offset, checkpoint.event_now_s, checkpoint.memory, small_topology())
+    for offset in range(second.next_offset, len(log)):
+        assert second.replaying == (offset < flushed)
+        second.apply(offset, message(log[offset]))
+        if offset < flushed - 1:
+            assert second.take_flush(NOW) is None
+    flushes.append(second.take_flush(NOW))
+    whole = [reference.take_flush(NOW)]
+    assert added_up(flushes) == added_up(whole)
+    assert counted(flushes) == counted(whole)
+
+
+@settings(max_examples=100, deadline=None)
+@given(messages, st.integers(0, 60).map(lambda k: DAY + k * 3600 + 17), st.booleans(), st.data())
+def test_a_switch_gives_what_the_new_topology_would_have_given(
+    log: list[list[Reading]], moves_at_s: int, nested: bool, data: st.DataObject
+) -> None:
+    """Design section 5: the meters touched are taken back where they were and counted anew, in memory at once."""
+    after = small_topology(2, load_moves_at_s=moves_at_s, other_below_station=nested)
+    switch = data.draw(st.integers(0, len(log)))
+    switched, always = fresh(), fresh(topology=after)
+    flushes = []
+    for offset, batch in enumerate(log):
+        if offset == switch:
+            switched.switch(offset, after)
+        switched.apply(offset + (offset >= switch), message(batch))
+        always.apply(offset, message(batch))
+        if data.draw(st.booleans()):
+            flushes.append(switched.take_flush(NOW))
+    flushes.append(switched.take_flush(NOW))
+    if switch == len(log):
+        switched.switch(len(log), after)
+        flushes.append(switched.take_flush(NOW))
+    assert added_up(flushes) == added_up([always.take_flush(NOW)])
+
+
+def test_late_readings_and_conflicts_go_where_they_are_kept() -> None:
+    partition = fresh()
+    partition.apply(0, message([(0, 0, 5), (0, 3 * 86400, 900), (0, 900, 7), (0, 3 * 86400, 901)]))
+    content = partition.take_flush(NOW)
+    assert content is not None and content.late is not None
+    assert (content.late.position.tolist(), content.late.value.tolist()) == ([2], [7])
+    assert content.deliveries == {
+        "received": 4, "applied": 2, "unchanged": 0, "pending": 1, "rejected:conflict": 1,
+    }  # fmt: skip
+    assert {outgoing.topic for outgoing in content.messages} == {"bilans.rejected", "bilans.late", "bilans.balance"}
+
+
+def test_a_window_closes_once_and_never_opens_again() -> None:
+    partition = fresh()
+    first = partition.take_flush(DAY + 1000)
+    assert first is not None and (first.closed_before_s, first.closed_until_s) == (None, DAY + 900)
+    assert partition.take_flush(DAY + 1700) is None
+    second = partition.take_flush(DAY + 1800)
+    assert second is not None and (second.closed_before_s, second.closed_until_s) == (DAY + 900, DAY + 1800)
+    assert partition.take_flush(DAY) is None  # the clock was set back
+
+
+def test_event_time_closes_windows_by_the_readings_own_time() -> None:
+    partition = fresh()
+    assert partition.take_flush(None) is None
+    partition.apply(0, message([(0, 900, 5), (1, 1900, 5)]))
+    content = partition.take_flush(None)
+    assert content is not None
+    assert (content.event_now_s, content.closed_until_s) == (DAY + 1900, DAY + 1800)
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_only_two_are_kept(tmp_path: Path) -> None:
+    partition = fresh()
+    for offset in range(3):
+        partition.apply(offset, message([(0, offset * 900, offset * 10)]))
+        written = write_checkpoint(tmp_path, Checkpoint(0, offset + 1, 1, None, partition.memory))
+    assert len(list(tmp_path.rglob("*.checkpoint"))) == 2
+    newest = newest_checkpoint(tmp_path, 0, 3)
+    assert newest is not None and newest.next_offset == 3
+    assert newest.memory.held_value[0, :3].tolist() == [0, 10, 20]
+    content = bytearray(written.read_bytes())
+    content[-100] ^= 1
+    written.write_bytes(content)
+    before = newest_checkpoint(tmp_path, 0, 3)
+    assert before is not None and before.next_offset == 2
+    assert newest_checkpoint(tmp_path, 0, 1) is None  # never ahead of what the tables hold
