@@ -71,22 +71,29 @@ class SystemUnderTest:
         give_up.start()
         line = self._process.stdout.readline()
         give_up.cancel()
-        assert line.startswith("ready"), f"`bilans up` said {line!r}, its log:\n{self.log()}"
+        if not line.startswith("ready"):
+            self._end(signal.SIGTERM)
+            raise AssertionError(f"`bilans up` said {line!r}, its log:\n{self.log()}")
 
     def stop(self) -> None:
         """Ends it as Ctrl-C does; it must end in order."""
-        if self._process is None:
-            return
+        if self._process is not None:
+            code = self._end(signal.SIGINT)
+            assert code == 0, f"`bilans up` ended with {code}, its log:\n{self.log()}"
+
+    def _end(self, how: signal.Signals) -> int:
+        """Ends the process, if need be by force; its exit code."""
+        assert self._process is not None
         process, self._process = self._process, None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         try:
-            code = process.wait(STOP_S_MAX)
-        finally:
+            return process.wait(STOP_S_MAX)
+        except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            return process.wait()
+        finally:
             assert process.stdout is not None
             process.stdout.close()
-        assert code == 0, f"`bilans up` ended with {code}, its log:\n{self.log()}"
 
     def log(self) -> str:
         """What `bilans up` and its parts have said: the ends of their logs."""
