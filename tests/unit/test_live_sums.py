@@ -49,7 +49,5 @@ def test_event_time_is_what_one_in_a_hundred_has_reached() -> None:
     partition.apply(0, message([(0, 900, 1), (1, 4000, 1)]))
     assert event_now(partition.memory) == DAY + 4000
     memory = partition.memory
-    many = memory._replace(
-        holds=np.ones(300, np.int32), held_s=np.arange(300, dtype=np.int64).reshape(300, 1) + DAY
-    )
+    many = memory._replace(holds=np.ones(300, np.int32), held_s=np.arange(300, dtype=np.int64).reshape(300, 1) + DAY)
     assert event_now(many) == DAY + 297  # three of 300 have reached it

@@ -43,7 +43,9 @@ def added_up(flushes: list[PartitionFlush | None]) -> Sums:
     tables: Sums = defaultdict(lambda: [0] * len(SUM_COLUMNS))
     for content in flushes:
         if content is not None:
-            for zone, window, sums in zip(content.zone_id.tolist(), content.window_s.tolist(), content.sums, strict=True):
+            for zone, window, sums in zip(
+                content.zone_id.tolist(), content.window_s.tolist(), content.sums, strict=True
+            ):
                 tables[zone, window] = [a + b for a, b in zip(tables[zone, window], sums.tolist(), strict=True)]
     return {key: sums for key, sums in tables.items() if any(sums)}
 
@@ -59,7 +61,8 @@ def counted(flushes: list[PartitionFlush | None]) -> dict[str, int]:
 
 
 readings = st.lists(
-    st.tuples(st.integers(0, 5), st.integers(0, 60 * 3600 // 450).map(lambda k: k * 450), st.integers(0, 9000)), max_size=8
+    st.tuples(st.integers(0, 5), st.integers(0, 60 * 3600 // 450).map(lambda k: k * 450), st.integers(0, 9000)),
+    max_size=8,
 )
 messages = st.lists(readings, min_size=1, max_size=12)
 

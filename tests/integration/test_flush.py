@@ -1,0 +1,183 @@
+"""The flush on a real PostgreSQL: fenced, once, with revisions as design rule 9 says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import asyncpg
+import numpy as np
+import pytest
+
+from services.balancer.flush import (
+    PREPARE_CONNECTION,
+    NotOwnerError,
+    Ownership,
+    PartitionFlush,
+    flush,
+    take_over,
+    was_committed,
+)
+from services.balancer.outgoing import LateReadings, OutgoingMessage
+from services.balancer.writer import FlushWriter
+from shared.database.engine import connect
+from shared.database.migrate import migrate
+from shared.database.tables import SUM_COLUMNS
+from shared.settings import read_settings
+from shared.topics import READINGS
+
+WINDOW = 1_772_323_200
+MEASURED = SUM_COLUMNS.index("measured")
+
+
+@pytest.fixture
+async def connection(embedded_postgres: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection on which a flush can be written."""
+    await asyncio.to_thread(migrate, embedded_postgres)
+    opened = await connect(embedded_postgres, application_name="test")
+    await opened.execute(PREPARE_CONNECTION)
+    yield opened
+    await opened.close()
+
+
+def content(
+    ownership: Ownership,
+    *,
+    to_offset: int = 1,
+    closed: tuple[int | None, int | None] = (None, None),
+    wh: int = 100,
+    windows: tuple[int, ...] = (WINDOW,),
+    partition: int = 0,
+) -> PartitionFlush:
+    """A flush that adds `wh` of consumers' withdrawal and one measured series to each of the windows of zone 10."""
+    sums = np.zeros((len(windows), len(SUM_COLUMNS)), np.int64)
+    sums[:, 0], sums[:, MEASURED] = wh, 1
+    return PartitionFlush(
+        partition=partition,
+        epoch=ownership.epoch,
+        from_offset=ownership.next_offset,
+        to_offset=to_offset,
+        topology=3,
+        closed_before_s=closed[0],
+        closed_until_s=closed[1],
+        event_now_s=None,
+        zone_id=np.full(len(windows), 10, np.int32),
+        window_s=np.array(windows, np.int64),
+        sums=sums,
+        deliveries={"received": 7, "applied": 6, "unchanged": 1, "pending": 0},
+    )
+
+
+async def rows(connection: asyncpg.Connection, table: str) -> list[tuple[int, int, int]]:
+    """Start, revision and withdrawal of a table's rows."""
+    return [
+        tuple(row)
+        for row in await connection.fetch(
+            "SELECT extract(epoch FROM window_start)::bigint, revision, consumer_withdrawn_wh"
+            f" FROM {table} ORDER BY window_start, revision"
+        )
+    ]
+
+
+async def test_open_rows_are_overwritten_and_ended_ones_get_revisions(connection: asyncpg.Connection) -> None:
+    ownership = await take_over(connection, READINGS, 0, "a")
+    await flush(connection, [content(ownership, to_offset=1, closed=(None, WINDOW))])
+    await flush(connection, [content(replace(ownership, next_offset=1), to_offset=2, closed=(WINDOW, WINDOW))])
+    assert await rows(connection, "partial") == [(WINDOW, 0, 200)]
+    assert await rows(connection, "partial_revision") == []
+    # The first flush after its end appends revision 1, though it changes nothing of that window.
+    other = content(
+        replace(ownership, next_offset=2), to_offset=3, closed=(WINDOW, WINDOW + 900), windows=(WINDOW + 900,)
+    )
+    await flush(connection, [other])
+    assert await rows(connection, "partial") == [(WINDOW, 1, 200), (WINDOW + 900, 0, 100)]
+    # Each later one that changes it appends the next.
+    late = content(replace(ownership, next_offset=3), to_offset=4, closed=(WINDOW + 900, WINDOW + 900), wh=-50)
+    await flush(connection, [late])
+    assert await rows(connection, "partial_revision") == [(WINDOW, 1, 200), (WINDOW, 2, 150)]
+    known = await connection.fetch("SELECT known_at, log_offset, topology FROM partial_revision ORDER BY revision")
+    assert known[0]["known_at"] < known[1]["known_at"]
+    assert [(row["log_offset"], row["topology"]) for row in known] == [(3, 3), (4, 3)]
+
+
+async def test_a_window_that_ended_before_its_first_reading_begins_with_revision_1(
+    connection: asyncpg.Connection,
+) -> None:
+    ownership = await take_over(connection, READINGS, 0, "a")
+    await flush(connection, [content(ownership, closed=(None, WINDOW + 9000))])
+    assert await rows(connection, "partial_revision") == [(WINDOW, 1, 100)]
+
+
+async def test_a_replaced_owner_cannot_write_anything(connection: asyncpg.Connection) -> None:
+    old = await take_over(connection, READINGS, 0, "a")
+    other = await take_over(connection, READINGS, 1, "a")
+    new = await take_over(connection, READINGS, 0, "b")
+    assert new.epoch == old.epoch + 1
+    with pytest.raises(NotOwnerError) as refused:
+        await flush(connection, [content(other, partition=1), content(old)])
+    assert refused.value.partition == 0
+    assert await rows(connection, "partial") == []
+    assert await connection.fetchval("SELECT count(*) FROM books") == 0
+    await flush(connection, [content(other, partition=1), content(new)])
+    assert len(await rows(connection, "partial")) == 2
+
+
+async def test_the_same_flush_again_is_refused_and_its_outcome_is_known(connection: asyncpg.Connection) -> None:
+    ownership = await take_over(connection, READINGS, 0, "a")
+    first = content(ownership)
+    assert not await was_committed(connection, first)
+    await flush(connection, [first])
+    assert await was_committed(connection, first)
+    with pytest.raises(NotOwnerError):
+        await flush(connection, [first])
+    assert await rows(connection, "partial") == [(WINDOW, 0, 100)]
+
+
+async def test_books_late_queue_and_outbox_come_with_the_rows_or_not_at_all(connection: asyncpg.Connection) -> None:
+    ownership = await take_over(connection, READINGS, 0, "a")
+    late = LateReadings(
+        np.array([5, 5], np.int64), np.array([0, 3], np.int32), np.array([1, 2], np.int32),
+        np.array([9, 9], np.int64), np.array([4, 5], np.int64), np.zeros(2, np.int32),
+    )  # fmt: skip
+    message = OutgoingMessage("m-1", "bilans.rejected", b"value", {"reason": "conflict"})
+    whole = replace(content(ownership), late=late, messages=[message])
+    broken = replace(whole, late=replace(late, position=np.array([3, 3], np.int32)))  # the same place twice
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await flush(connection, [broken])
+    for table in ("partial", "books", "late_reading", "outbox"):
+        assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
+    await flush(connection, [whole])
+    assert await connection.fetchval("SELECT sum(value) FROM late_reading") == 9
+    assert await connection.fetchval("SELECT headers ->> 'reason' FROM outbox") == "conflict"
+    books = dict(await connection.fetch("SELECT outcome, deliveries FROM books"))
+    assert books == {"received": 7, "applied": 6, "unchanged": 1}
+
+
+async def test_a_writer_whose_connection_is_cut_writes_once(
+    connection: asyncpg.Connection, embedded_postgres: str
+) -> None:
+    """The sessions are ended between and during flushes; each flush is in the tables once."""
+    settings = read_settings(
+        {"BILANS_KAFKA": "127.0.0.1:1", "BILANS_DATABASE_URL": embedded_postgres, "BILANS_INSTANCE": "cut"}
+    )
+    ownership = await take_over(connection, READINGS, 0, "a")
+    writer = FlushWriter(settings)
+
+    async def cut() -> None:
+        while True:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut flush'"
+            )
+            await asyncio.sleep(0.15)
+
+    cutting = asyncio.create_task(cut())
+    try:
+        for offset in range(12):
+            many = tuple(WINDOW + 900 * k for k in range(1500))
+            one = content(replace(ownership, next_offset=offset), to_offset=offset + 1, windows=many)
+            assert await writer.write([one]) == set()
+    finally:
+        cutting.cancel()
+        await asyncio.gather(cutting, return_exceptions=True)
+        await writer.close()
+    assert {row[2] for row in await rows(connection, "partial")} == {1200}
+    assert await connection.fetchval("SELECT deliveries FROM books WHERE outcome = 'received'") == 84
