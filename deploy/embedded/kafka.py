@@ -130,7 +130,10 @@ class EmbeddedKafka:
 
     def _format(self) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties))
+        # `=`: an id may begin with a dash, which the tool would take for another option.
+        command = self._java(
+            "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(self._properties)
+        )
         # An interrupted format leaves a folder that the tool does not take for a whole one: it is then ignored.
         ended = subprocess.run(
             [*command, "--ignore-formatted"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
