@@ -51,7 +51,7 @@ async def status(service: Service) -> StatusAnswer:
     )
 
 
-@router.get("/healthz", summary="Whether the process runs", tags=["probes"])
+@router.get("/healthz", summary="Whether the process runs")
 async def healthz() -> ProbeAnswer:
     """200 as long as the process serves requests."""
     return ProbeAnswer(status="ok", missing=[])
@@ -60,7 +60,6 @@ async def healthz() -> ProbeAnswer:
 @router.get(
     "/readyz",
     summary="Whether everything is ready",
-    tags=["probes"],
     response_model=ProbeAnswer,
     responses={503: {"model": ProbeAnswer, "description": "Something is missing; `missing` names it."}},
 )
