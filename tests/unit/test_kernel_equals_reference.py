@@ -1,5 +1,6 @@
 """The kernels and the plain-integer reference agree on every total and outcome, whatever comes in whatever order."""
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Sequence
 from random import Random
@@ -66,7 +67,7 @@ def run_kernel(
     leaves, total = empty_changes(2**14), empty_changes(2**16)
     outcomes: list[int] = []
     bounds = [0, *sorted(cut for cut in cuts if cut < len(readings)), len(readings)]
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in itertools.pairwise(bounds):
         slot, ts, value, version = (
             (np.array(c) for c in zip(*readings[begin:end], strict=True)) if begin < end else ([],) * 4
         )
@@ -183,8 +184,8 @@ def test_a_long_disordered_stream_never_outgrows_the_memory(step_s: int, seed: i
     totals, outcomes, memory = run_kernel(placement_of(series), readings, [500, 501, 777])
     assert int(Outcome.PENDING) not in outcomes
     assert memory.holds[0] <= memory.held_s.shape[1]
-    assert len(totals) == len(totals_quick(series[0], dict((t, v) for _, t, v, _ in readings)))
-    assert totals == totals_quick(series[0], dict((t, v) for _, t, v, _ in readings))
+    assert len(totals) == len(totals_quick(series[0], {t: v for _, t, v, _ in readings}))
+    assert totals == totals_quick(series[0], {t: v for _, t, v, _ in readings})
 
 
 def totals_quick(series: ReferenceSeries, values: dict[int, int]) -> dict[tuple[int, int], list[int]]:

@@ -34,8 +34,7 @@ def message(readings: list[Reading]) -> ReadingColumns:
 
 def fresh(next_offset: int = 0, topology: Topology | None = None) -> Partition:
     """Partition 0 under the small topology."""
-    partition = Partition(0, Ownership(1, next_offset), topology or small_topology())
-    return partition
+    return Partition(0, Ownership(1, next_offset), topology or small_topology())
 
 
 def added_up(flushes: list[PartitionFlush | None]) -> Sums:
