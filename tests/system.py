@@ -154,6 +154,8 @@ class RunningReplay:
 
     def __init__(self, command: list[str]) -> None:
         """Starts `command`."""
+        self.errors = ""
+        """What it said on standard error, once it has ended."""
         self._process = subprocess.Popen(
             command,
             env=ENVIRONMENT,
@@ -171,6 +173,7 @@ class RunningReplay:
             self._process.kill()
             self._process.wait()
         assert self._process.returncode == code, f"exit code {self._process.returncode}: {errors}"
+        self.errors = errors
         report: dict[str, Any] = json.loads(out.splitlines()[-1])
         return report
 

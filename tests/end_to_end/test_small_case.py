@@ -1,13 +1,17 @@
 """A station worked out by hand, through the HTTP door: balance, books, boundary, hours, errors (design section 2)."""
 
+import gzip
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from time import sleep
 from typing import Any
 
 import httpx
 import orjson
 import pytest
 
-from tests.system import SystemUnderTest, running_bilans
+from tests.system import ENVIRONMENT, SystemUnderTest, bilans_command, running_bilans
 
 ZONES = """zone,parent,kind,name,import_limit_kw,export_limit_kw
 Town,,cluster,Town,,
@@ -123,3 +127,47 @@ def test_errors_are_problem_documents(system: SystemUnderTest) -> None:
         answer = httpx.get(system.addresses.api + path, timeout=30)
         assert answer.status_code == status
         assert answer.headers["Content-Type"].startswith("application/problem+json")
+
+
+def test_a_replay_shows_what_was_rejected_and_why(system: SystemUnderTest, tmp_path: Path) -> None:
+    lines = [
+        "meter,register,ts,value",
+        *(f"mute,1.8.0,{DAY}{hour:02}:00:00Z,{100 * hour}" for hour in range(10, 14)),
+        f"mute,1.8.0,{DAY}14:00:00Z,12.5",
+        f"nobody,1.8.0,{DAY}14:00:00Z,1",
+        "mute,1.8.0,noon,1",
+    ]
+    (tmp_path / "readings.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    replay = system.start_replay(tmp_path / "readings.csv.gz", "--wait")
+    report = replay.report()
+    assert (report["sent"], report["applied"], report["unchanged"], report["rejected"]) == (7, 4, 0, 3)
+    for reason in ("bad_value 1", "unknown_meter 1", "bad_timestamp 1"):
+        assert reason in replay.errors
+
+
+def test_ctrl_c_ends_a_replay_in_order(system: SystemUnderTest, tmp_path: Path) -> None:
+    lines = ["meter,register,ts,value"]
+    lines += [f"mute,1.8.0,{DAY}15:{second // 60:02}:{second % 60:02}Z,{5_000 + second}" for second in range(600)]
+    (tmp_path / "slow.csv").write_text("\n".join(lines))
+    before = system.get("/v1/audit")["received"]
+    replay = system.start_replay(tmp_path / "slow.csv", "--speed", "realtime", "--wait")
+    while system.get("/v1/audit")["received"] == before:
+        sleep(0.1)
+    replay.interrupt()
+    report = replay.report(code=130, timeout_s=20)
+    assert 0 < report["sent"] < 300
+    books = system.wait_handled(before + report["sent"])
+    assert books["received"] == before + report["sent"]
+    # The same file again completes it: what was taken already changes nothing.
+    again = system.replay(tmp_path / "slow.csv")
+    assert (again["applied"], again["unchanged"]) == (600 - report["sent"], report["sent"])
+
+
+def test_a_replay_to_nowhere_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "readings.csv").write_text("meter,register,ts,value\n")
+    command = bilans_command("replay", str(tmp_path / "readings.csv"), "--data-dir", str(tmp_path))
+    found = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == 2
+    assert found.stdout == ""
+    assert found.stderr.startswith("bilans: No Bilans runs under")
+    assert found.stderr.count("\n") == 1
