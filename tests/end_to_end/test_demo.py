@@ -61,7 +61,8 @@ def live_until(api: str, holds: Any) -> dict[str, Any]:
 
 
 def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
+    children: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
+    return children
 
 
 def folders_in(folder: Path) -> list[Path]:
