@@ -106,9 +106,10 @@ def _names(partition: int, slot: Any, topology: Topology) -> tuple[pa.Dictionary
     series_of_slot[topology.series_slot[mine]] = mine
     series = series_of_slot[slot]
     known = series >= 0
-    meters, index = np.unique(np.where(known, topology.series_meter[series], 0), return_inverse=True)
-    names = pa.array([topology.meter[meter] for meter in meters.tolist()], pa.string())
-    register = np.where(known, topology.series_register[series], 0).astype(np.int32)
+    # −1, for a slot without a name, picks what is appended.
+    meters, index = np.unique(np.append(topology.series_meter, -1)[series], return_inverse=True)
+    names = pa.array([topology.meter[meter] if meter >= 0 else "" for meter in meters.tolist()], pa.string())
+    register = np.append(topology.series_register, 0)[series].astype(np.int32)
     return (
         pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32), mask=~known), names),
         pa.DictionaryArray.from_arrays(pa.array(register, mask=~known), pa.array(list(REGISTERS), pa.string())),

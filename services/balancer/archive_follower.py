@@ -27,8 +27,9 @@ _RETRY_S = 1.0
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     """Seeks a partition to where its files end. A new owner reads the names, whatever the old one still writes."""
 
-    def __init__(self, follower: "ArchiveFollower") -> None:
+    def __init__(self, follower: "ArchiveFollower", consumer: AIOKafkaConsumer) -> None:
         self._follower = follower
+        self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
         self._follower.drop([partition.partition for partition in revoked])
@@ -36,7 +37,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         for partition in assigned:
             offset = await asyncio.to_thread(self._follower.archive.next_offset, partition.partition)
-            self._follower.consumer.seek(partition, offset)
+            self._consumer.seek(partition, offset)
 
 
 class ArchiveFollower:
@@ -47,7 +48,6 @@ class ArchiveFollower:
         self._settings = settings
         self._topologies = topologies
         self.archive = Archive(settings.archive)
-        self.consumer: AIOKafkaConsumer = make_consumer(settings, group="bilans-archive")
         self._waiting: dict[int, list[ArchivedMessage]] = defaultdict(list)
         self._next_offset: dict[int, int] = {}
         self._since_s: dict[int, float] = {}
@@ -67,15 +67,19 @@ class ArchiveFollower:
             self._waiting.pop(partition, None)
             self._since_s.pop(partition, None)
 
+    def read_up_to(self, partition: int) -> int:
+        """The offset up to which the partition was read, written or waiting to be."""
+        return self._next_offset.get(partition, 0)
+
     async def _follow(self) -> None:
-        self.consumer = make_consumer(self._settings, group="bilans-archive")
+        consumer = make_consumer(self._settings, group="bilans-archive")
         self._waiting.clear()
         self._since_s.clear()
-        await self.consumer.start()
+        await consumer.start()
         try:
-            self.consumer.subscribe([READINGS], listener=_Listener(self))
+            consumer.subscribe([READINGS], listener=_Listener(self, consumer))
             while True:
-                batches = await self.consumer.getmany(timeout_ms=500, max_records=200)
+                batches = await consumer.getmany(timeout_ms=500, max_records=200)
                 for topic_partition, records in batches.items():
                     for record in records:
                         self._take(topic_partition.partition, record)
@@ -84,7 +88,7 @@ class ArchiveFollower:
             await self._write_due(0.0)
             raise
         finally:
-            await self.consumer.stop()
+            await consumer.stop()
 
     def _take(self, partition: int, record: ConsumerRecord) -> None:
         message = decode_message(record.headers, record.value)

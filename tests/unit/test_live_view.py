@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from starlette.types import Message
 
+from services.api import viewer as viewer_module
 from services.api.balance_changes import runs_of_windows
 from services.api.live_stream import EVENTS_KEPT, LiveStream
 from services.api.live_view import LiveView
@@ -213,6 +215,20 @@ async def test_a_stop_ends_the_stream(stream: LiveStream) -> None:
     with pytest.raises(StopAsyncIteration):
         while True:
             await anext(parts)
+
+
+async def test_a_viewer_that_takes_nothing_is_let_go(stream: LiveStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(viewer_module, "VIEWER_SEND_S_MAX", 0.05)
+    sent: list[str] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()  # the connection's buffer is full, and stays so
+
+    response = viewer_module.ViewerResponse(Viewer(stream, None))
+    await response.stream_response(send)
+    assert (sent, stream.viewers) == (["http.response.start", "http.response.body"], 0)
 
 
 def test_a_zone_that_the_topology_lost_is_told_no_more(stream: LiveStream, view: LiveView) -> None:
