@@ -1,5 +1,6 @@
 """The API as a process: `python -m services.api`, configured by the variables `BILANS_…`."""
 
+import contextlib
 import logging
 import socket
 import sys
@@ -54,7 +55,8 @@ def main() -> int:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    _Server(config, service.stream).run()
+    with contextlib.suppress(KeyboardInterrupt):  # the server has already stopped in order
+        _Server(config, service.stream).run()
     return 0
 
 

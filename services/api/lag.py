@@ -39,7 +39,7 @@ async def read_progress(connection: AsyncConnection) -> dict[PartitionOf, Progre
     """All progress rows."""
     table = progress.c
     columns = (table.owner, table.owner_epoch, table.next_offset, table.topology, table.event_now)
-    rows = (await connection.execute(select(table.topic, table.partition, *columns))).tuples().all()
+    rows = (await connection.execute(select(table.topic, table.partition, *columns))).all()
     return {(topic, partition): Progress(*rest) for topic, partition, *rest in rows}
 
 

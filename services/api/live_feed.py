@@ -49,14 +49,16 @@ class LiveFeed:
         self._view = view
         self._newest = newest
         self._stream = stream
-        self._read_to: dict[str, int] = {}
-        self._caught_up = False
+        self._read_to = -1
+        self._stood_at_start: int | None = None
+        """Where the live topic ended when Kafka first answered: what flows in later must not keep readiness away."""
         self._answered_at_s = float("-inf")
 
     @property
     def connected(self) -> bool:
         """Whether Kafka answers and all that stood in the live topic at the start has been read."""
-        return self._caught_up and self._clock.now_s() - self._answered_at_s <= LIVE_RECORD_S_MAX
+        caught_up = self._stood_at_start is not None and self._read_to >= self._stood_at_start
+        return caught_up and self._clock.now_s() - self._answered_at_s <= LIVE_RECORD_S_MAX
 
     async def run(self) -> None:
         """Reads until cancelled; begins anew when Kafka was away."""
@@ -74,7 +76,8 @@ class LiveFeed:
             try:
                 ends = await self._ends.end_offsets({LIVE: 1})
                 self._answered_at_s = self._clock.now_s()
-                self._caught_up = self._caught_up or self._read_to.get(LIVE, -1) >= ends[LIVE, 0]
+                if self._stood_at_start is None:
+                    self._stood_at_start = ends[LIVE, 0]
             except Problem as away:
                 _log.debug("%s", away)
             metrics.LIVE_FEED_CONNECTED.set(self.connected)
@@ -98,7 +101,7 @@ class LiveFeed:
             await consumer.stop()
 
     async def _note_position(self, consumer: AIOKafkaConsumer) -> None:
-        self._read_to[LIVE] = await consumer.position(TopicPartition(LIVE, 0))
+        self._read_to = await consumer.position(TopicPartition(LIVE, 0))
 
     def take(self, topic: str, messages: Sequence[ConsumerRecord]) -> None:
         """Takes in messages of one topic; one that cannot be read is passed over and logged."""

@@ -105,8 +105,16 @@ class LiveStream:
         self.stopping.set()
         self._next_tick.set()
 
+    def zones_now(self, zones: frozenset[str] | None) -> list[bytes]:
+        """The state of the zones, all of them when `zones` is None; one that no tick has told yet is worked out."""
+        followed = [zone for zone in self.answers.zones() if zones is None or zone in zones]
+        for zone in followed:
+            if zone not in self._told:
+                self._tell(zone, self.sequence)
+        return [self._told[zone].body for zone in followed]
+
     def zones_since(self, sequence: int, zones: frozenset[str] | None) -> list[bytes]:
-        """The newest state of the zones that changed after `sequence`; of all zones when `zones` is None."""
+        """The newest state of the zones that changed after `sequence`, among all zones when `zones` is None."""
         return [
             told.body
             for zone, told in self._told.items()

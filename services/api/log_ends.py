@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from shared.kafka_client import make_consumer
 from shared.problem import busy
@@ -66,7 +66,7 @@ class LogEnds:
                     try:
                         return await question(*await self._connected())
                     except KafkaError as trouble:
-                        if not trouble.retriable:
+                        if not trouble.retriable or isinstance(trouble, KafkaConnectionError):
                             raise
                     await asyncio.sleep(_AGAIN_S)
         except (KafkaError, TimeoutError, OSError) as trouble:

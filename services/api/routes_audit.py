@@ -25,7 +25,7 @@ async def audit(service: Service) -> AuditAnswer:
     by_outcome = select(books.c.outcome, cast(func.sum(books.c.deliveries), BigInteger)).group_by(books.c.outcome)
     async with service.engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="REPEATABLE READ")
-        counts: dict[str, int] = dict((await connection.execute(by_outcome)).tuples().all())
+        counts: dict[str, int] = {row[0]: row[1] for row in await connection.execute(by_outcome)}
         handled = await read_progress(connection)
     lag = await total_lag(service.settings, service.ends, committed, handled)
     rejected = {

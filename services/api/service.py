@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -20,6 +22,8 @@ from services.api.zone_answers import ZoneAnswers
 from shared.clock import Clock
 from shared.database.engine import make_engine
 from shared.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class ApiService:
                 ("stream", self.stream.run()),
             )
         ]
+        for task in tasks:
+            task.add_done_callback(_end_with)
         try:
             yield
         finally:
@@ -58,6 +64,13 @@ class ApiService:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.ends.close()
             await self.engine.dispose()
+
+
+def _end_with(task: asyncio.Task[None]) -> None:
+    """Ends the process when a part of it ended by a bug: started anew it is whole, going on it would be half dead."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("The API ends: its part %r failed.", task.get_name(), exc_info=error)
+        signal.raise_signal(signal.SIGTERM)
 
 
 def make_service(settings: Settings, clock: Clock) -> ApiService:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.api.database_trouble import DATABASE_TROUBLE
@@ -66,8 +67,8 @@ class TopologyShelf:
             try:
                 await self.refresh()
                 away = False
-            except DATABASE_TROUBLE as trouble:
+            except (*DATABASE_TROUBLE, asyncpg.PostgresError) as trouble:
                 if not away:
-                    _log.warning("The topology cannot be refreshed, PostgreSQL does not answer: %s", trouble)
+                    _log.warning("The topology cannot be refreshed from PostgreSQL: %s", trouble)
                 away = True
             await asyncio.sleep(_REFRESH_S)

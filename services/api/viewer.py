@@ -40,7 +40,7 @@ class Viewer:
                 yield news
 
     def _hello(self) -> bytes:
-        zones = self.stream.zones_since(0, self.zones)
+        zones = self.stream.zones_now(self.zones)
         self._sequence = self.stream.sequence
         at, wall_s = self.stream.view.now_s(), self.stream.view.wall_s
         head = b'{"at":%s,"server_time":%s,"clock":"%s","zones":[' % (

@@ -12,6 +12,7 @@ from services.api.application import make_application
 from services.api.newest_readings import NewestColumns
 from services.api.service import ApiService, make_service
 from shared.clock import ManualClock
+from shared.limits import LIVE_VIEWERS_MAX
 from shared.settings import read_settings
 from tests.contract.conftest import NOW
 
@@ -193,6 +194,12 @@ async def test_a_key_is_demanded_of_all_but_the_probes(database: str, clock: Man
         for key in ({"X-API-Key": "secret"}, {"Authorization": "Bearer secret"}):
             assert (await api.get("/v1/zones", headers=key)).status_code == 200
     await service.engine.dispose()
+
+
+async def test_a_viewer_too_many_is_asked_to_come_again(api: httpx.AsyncClient, service: ApiService) -> None:
+    service.stream.viewers = LIVE_VIEWERS_MAX
+    response = await api.get("/v1/live/stream")
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
 
 
 async def test_metrics_name_routes_never_what_was_asked(api: httpx.AsyncClient) -> None:

@@ -22,24 +22,33 @@ WINDOW_S = 1_777_888_800
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]) -> Iterator[Settings]:
-    """A Kafka of its own, since what stands in `bilans.live` decides; in event mode, so that now stands still."""
-    folder = tmp_path_factory.mktemp("api-live")
-    database_url = new_database()
-    migrate(database_url)
-    asyncio.run(load_cluster(database_url, folder / "c", number=1, logged_at=datetime(2026, 1, 1, tzinfo=UTC)))
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """A Kafka of its own, since what stands in `bilans.live` decides."""
+    folder = tmp_path_factory.mktemp("api-kafka")
     kafka = EmbeddedKafka(folder / "data", folder / "kafka.log")
     kafka.prepare()
     kafka.start()
     try:
         asyncio.run(kafka.wait_ready())
-        settings = read_settings(
-            {"BILANS_KAFKA": kafka.bootstrap, "BILANS_DATABASE_URL": database_url, "BILANS_CLOCK": "event"}
-        )
-        asyncio.run(ensure_topics(settings))
-        yield settings
+        yield kafka
     finally:
         kafka.stop()
+
+
+@pytest.fixture(scope="module")
+def settings(
+    kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]
+) -> Settings:
+    """In event mode, so that now stands still."""
+    database_url = new_database()
+    migrate(database_url)
+    folder = tmp_path_factory.mktemp("api-cluster")
+    asyncio.run(load_cluster(database_url, folder, number=1, logged_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    settings = read_settings(
+        {"BILANS_KAFKA": kafka.bootstrap, "BILANS_DATABASE_URL": database_url, "BILANS_CLOCK": "event"}
+    )
+    asyncio.run(ensure_topics(settings))
+    return settings
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +157,29 @@ async def test_a_new_api_begins_with_what_is_known(
     await balancer.live(now_s=WINDOW_S + 120, epoch=6, withdrawn_w=1234)
     with running_api(settings, tmp_path / "second.log") as second:
         assert (await live(second))["withdrawn_w"] == 1234
+
+
+async def test_it_finds_a_kafka_that_was_killed_again(api: Api, settings: Settings, kafka: EmbeddedKafka) -> None:
+    assert kafka.child is not None
+    kafka.child.kill()
+    await asyncio.to_thread(kafka.child.wait)
+    async with httpx.AsyncClient(timeout=10) as client:
+        assert (await client.get(f"{api.url}/v1/zones/S/live")).status_code == 200
+        assert (await client.get(f"{api.url}/v1/audit")).status_code == 503
+        for _ in range(100):
+            missing = (await client.get(f"{api.url}/readyz")).json()["missing"]
+            if any("live feed" in word for word in missing):
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise AssertionError(missing)
+    kafka.start()  # in this thread: the broker ends with the thread that started it
+    await kafka.wait_ready()
+    async with Balancer(settings).connected() as balancer, viewing(api, "?zones=S") as viewer:
+        await balancer.live(now_s=WINDOW_S + 180, epoch=7, withdrawn_w=4321)
+        await viewer.until("live", withdrawn_w=4321)
+    async with httpx.AsyncClient(timeout=10) as client:
+        assert (await client.get(f"{api.url}/v1/audit")).status_code == 200
 
 
 async def test_it_stops_at_once_with_viewers_on(settings: Settings, tmp_path: Path) -> None:
