@@ -2,12 +2,17 @@
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from deploy.cache_folder import kernel_cache_folder
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.postgres import EmbeddedPostgres, ensure_database
+
+# Before any kernel is imported: Numba's own place for its cache does not see changes of other files.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache_folder()))
 
 
 @pytest.fixture(scope="session")

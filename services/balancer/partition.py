@@ -17,7 +17,8 @@ from services.balancer.outgoing import (
     late_message,
 )
 from shared.balance.changes import Changes, clear, empty_changes
-from shared.balance.kernel import apply_readings, count_memory, pour, roll_up
+from shared.balance.counting import count_memory, pour, roll_up
+from shared.balance.kernel import apply_readings
 from shared.balance.live import event_now
 from shared.balance.memory import SeriesMemory, empty_memory, grown_memory
 from shared.balance.placement import Placement, place

@@ -8,7 +8,7 @@ from enum import IntEnum
 import numba as nb
 import numpy as np
 
-from shared.balance.kernel import _memory, _placement, edge, shift_at
+from shared.balance.edges import MEMORY_TYPE, PLACEMENT_TYPE, edge, shift_at
 from shared.balance.memory import GAPS, UNKNOWN, Int8Array, Int32Array, Int64Array, SeriesMemory
 from shared.balance.placement import Placement
 from shared.limits import QUARTER_S
@@ -48,7 +48,7 @@ _HEARD_GRACE_S = 60
 _SEEN, _FRESH, _COUNTED = 1, 2, 4
 
 
-@nb.njit(nb.int64(_memory, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(MEMORY_TYPE, nb.int64), nogil=True, cache=True)
 def cadence_s(memory: SeriesMemory, slot: int) -> int:
     """The median of the series' last 8 gaps, between 10 s and 24 h; 15 minutes before there are two."""
     known = min(memory.gaps[slot], GAPS)
@@ -61,7 +61,7 @@ def cadence_s(memory: SeriesMemory, slot: int) -> int:
     return min(_CADENCE_S_MAX, median)
 
 
-@nb.njit(nb.int64(_placement, nb.int64, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(PLACEMENT_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
 def place_at(placement: Placement, slot: int, instant_s: int) -> int:
     """The slot's place that holds `instant_s`, or −1."""
     for place in range(placement.first_place[slot], placement.first_place[slot + 1]):
@@ -70,7 +70,7 @@ def place_at(placement: Placement, slot: int, instant_s: int) -> int:
     return -1
 
 
-@nb.njit(nb.int64(_memory, _placement, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64), nogil=True, cache=True)
 def slope_w(memory: SeriesMemory, placement: Placement, slot: int) -> int:
     """The power between a register's last two readings, W; 0 before there are two or where it ran backwards."""
     before_s = memory.before_s[slot]
@@ -82,7 +82,7 @@ def slope_w(memory: SeriesMemory, placement: Placement, slot: int) -> int:
     return max(energy_wh, 0) * 3600 // (newest_s - before_s)
 
 
-@nb.njit(nb.void(_memory, _placement, nb.int64, nb.int8[::1], nb.int64[:, ::1]), nogil=True, cache=True)
+@nb.njit(nb.void(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int8[::1], nb.int64[:, ::1]), nogil=True, cache=True)
 def hear(memory: SeriesMemory, placement: Placement, now_s: int, meter_state: Int8Array, meter_w: Int64Array) -> None:
     """Notes which meters are heard (within two of their own cadences and a minute) and the power that they send.
 
@@ -102,7 +102,7 @@ def hear(memory: SeriesMemory, placement: Placement, now_s: int, meter_state: In
             meter_w[meter, register - ENERGY_REGISTERS] = memory.held_value[slot, 0]
 
 
-@nb.njit(nb.int64(_memory, _placement, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
 def energy_so_far(memory: SeriesMemory, placement: Placement, slot: int, now_s: int, power_w: int) -> int:
     """A series' energy since the running window began, Wh: what is known of it, and `power_w` from there on to now."""
     window_s = now_s // QUARTER_S * QUARTER_S
@@ -121,7 +121,9 @@ def energy_so_far(memory: SeriesMemory, placement: Placement, slot: int, now_s: 
 
 
 @nb.njit(
-    nb.void(_memory, _placement, nb.int64, nb.int8[::1], nb.int64[:, ::1], nb.int64[:, ::1]), nogil=True, cache=True
+    nb.void(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int8[::1], nb.int64[:, ::1], nb.int64[:, ::1]),
+    nogil=True,
+    cache=True,
 )
 def sum_zones(
     memory: SeriesMemory,
@@ -208,7 +210,7 @@ def event_now(memory: SeriesMemory) -> int | None:
     return int(np.partition(newest_s, len(newest_s) - rank)[len(newest_s) - rank])
 
 
-@nb.njit(nb.int32[::1](_memory, nb.int64[::1]), nogil=True, cache=True)
+@nb.njit(nb.int32[::1](MEMORY_TYPE, nb.int64[::1]), nogil=True, cache=True)
 def cadences_s(memory: SeriesMemory, slots: Int64Array) -> Int32Array:
     """The cadence of each of `slots`, in seconds."""
     cadences = np.zeros(len(slots), np.int32)

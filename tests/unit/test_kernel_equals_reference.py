@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.balance.changes import SUMS, Changes, empty_changes
-from shared.balance.kernel import apply_readings, count_memory, roll_up
+from shared.balance.counting import count_memory, roll_up
+from shared.balance.kernel import apply_readings
 from shared.balance.memory import SeriesMemory, empty_memory
 from shared.balance.placement import Placement
 from shared.balance.reference import ReferenceBalance, ReferenceExchange, ReferencePlace, ReferenceSeries
