@@ -12,7 +12,7 @@ _LINE_S = 5.0
 
 
 class ReplayProgress:
-    """Shows sent readings, rate, lag and remaining time. A context manager."""
+    """Shows sent readings, the rate at which they are published, lag and remaining time. A context manager."""
 
     def __init__(self, name: str, readings: int | None) -> None:
         """`readings`: how many will come; None when not known."""
@@ -25,7 +25,7 @@ class ReplayProgress:
                 TextColumn("{task.description}"),
                 BarColumn(),
                 TaskProgressColumn(),
-                TextColumn("{task.completed:,.0f} readings  {task.fields[rate]}  lag {task.fields[lag]:,}"),
+                TextColumn("{task.completed:,.0f} sent  {task.fields[rate]} published  lag {task.fields[lag]:,}"),
                 TimeRemainingColumn(),
                 console=console,
             )
@@ -42,10 +42,10 @@ class ReplayProgress:
 
     def show(self, sent: int, lag: int, doing: str) -> None:
         """`sent` readings are acknowledged, `lag` of them not yet in the published balance; `doing` is one word."""
-        rate = f"{sent / max(time.monotonic() - self._began, 1e-3):,.0f}/s"
+        rate = f"{(sent - lag) / max(time.monotonic() - self._began, 1e-3):,.0f}/s"
         if self._bar is not None:
             self._bar.update(self._task, completed=sent, rate=rate, lag=lag, description=doing)
         elif time.monotonic() - self._line_at >= _LINE_S:
             self._line_at = time.monotonic()
             of = f" of {self._readings:,}" if self._readings is not None else ""
-            print(f"{doing}: {sent:,}{of} readings, {rate}, lag {lag:,}", file=sys.stderr, flush=True)
+            print(f"{doing}: {sent:,}{of} sent, {rate} published, lag {lag:,}", file=sys.stderr, flush=True)
