@@ -15,9 +15,9 @@ from services.balancer.archive_follower import ArchiveFollower
 from services.balancer.loop import BalancerLoop
 from services.balancer.rejected_follower import follow_rejected
 from services.balancer.topologies import Topologies
-from services.balancer.writer import DATABASE_TROUBLE
 from shared.api_key import ApiKeyMiddleware
 from shared.clock import SystemClock
+from shared.database.engine import DATABASE_TROUBLE
 from shared.heartbeat import HEARTBEAT_S, beat, farewell
 from shared.metrics import exposition
 from shared.problem import install_problem_handlers

@@ -36,8 +36,12 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         for partition in assigned:
+            self._consumer.seek(partition, 0)  # some position, so that none is asked of the group meanwhile
+            self._consumer.pause(partition)
+        for partition in assigned:
             offset = await asyncio.to_thread(self._follower.archive.next_offset, partition.partition)
             self._consumer.seek(partition, offset)
+            self._consumer.resume(partition)
 
 
 class ArchiveFollower:

@@ -13,8 +13,10 @@ Differences are added rather than totals written: a flush that is repeated or co
 nothing since step 2 does not let it pass, and a window of any age is treated alike.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import asyncpg
 import numpy as np
@@ -28,15 +30,27 @@ from shared.limits import FLUSH_TIMEOUT_S, QUARTER_S
 from shared.topics import READINGS
 
 
+class LogPlace(NamedTuple):
+    """A place in a partition's log: all messages before `offset`, and of that one the readings before `position`.
+
+    Nearly always the position is 0. A message that changes very many rows, such as one that closes long gaps, is
+    flushed in parts, so that no transaction outgrows its time-out.
+    """
+
+    offset: int
+    position: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionFlush:
     """What one partition has to say since its last flush."""
 
     partition: int
     epoch: int
-    from_offset: int
-    """What `progress.next_offset` must be."""
-    to_offset: int
+    start: LogPlace
+    """Where progress must stand."""
+    end: LogPlace
+    """Where it is moved."""
     topology: int
     closed_before_s: int | None
     """Windows that ended at or before it were closed by earlier flushes; None: none was."""
@@ -67,7 +81,7 @@ class Ownership:
     """What `take_over` found."""
 
     epoch: int
-    next_offset: int
+    next_place: LogPlace
     closed_until_s: int | None = None
 
 
@@ -85,9 +99,9 @@ CREATE TEMPORARY TABLE flush_change (
 """
 
 _MOVE_PROGRESS = """
-UPDATE progress SET next_offset = $4, topology = $5, event_now = to_timestamp($6::bigint),
-    closed_until = to_timestamp($7::bigint), updated_at = clock_timestamp()
-WHERE topic = $8 AND partition = $1 AND owner_epoch = $2 AND next_offset = $3
+UPDATE progress SET next_offset = $5, next_position = $6, topology = $7, event_now = to_timestamp($8::bigint),
+    closed_until = to_timestamp($9::bigint), updated_at = clock_timestamp()
+WHERE topic = $10 AND partition = $1 AND owner_epoch = $2 AND next_offset = $3 AND next_position = $4
 RETURNING partition
 """
 
@@ -131,14 +145,14 @@ async def take_over(connection: asyncpg.Connection, topic: str, partition: int, 
         """
         INSERT INTO progress AS p (topic, partition, owner_epoch, owner) VALUES ($1, $2, 1, $3)
         ON CONFLICT (topic, partition) DO UPDATE SET owner_epoch = p.owner_epoch + 1, owner = excluded.owner
-        RETURNING owner_epoch, next_offset, extract(epoch FROM closed_until)::bigint AS closed_until_s
+        RETURNING owner_epoch, next_offset, next_position, extract(epoch FROM closed_until)::bigint AS closed_until_s
         """,
         topic,
         partition,
         owner,
     )
     assert row is not None
-    return Ownership(row["owner_epoch"], row["next_offset"], row["closed_until_s"])
+    return Ownership(row["owner_epoch"], LogPlace(row["next_offset"], row["next_position"]), row["closed_until_s"])
 
 
 async def flush(connection: asyncpg.Connection, flushes: Sequence[PartitionFlush]) -> None:
@@ -161,13 +175,13 @@ async def flush(connection: asyncpg.Connection, flushes: Sequence[PartitionFlush
 async def was_committed(connection: asyncpg.Connection, content: PartitionFlush) -> bool:
     """What became of a flush whose commit was not answered: the row lock waits for its end if it is still under way."""
     row = await connection.fetchrow(
-        "SELECT owner_epoch, next_offset FROM progress WHERE topic = $1 AND partition = $2 FOR UPDATE",
+        "SELECT owner_epoch, next_offset, next_position FROM progress WHERE topic = $1 AND partition = $2 FOR UPDATE",
         READINGS,
         content.partition,
     )
     if row is None or row["owner_epoch"] != content.epoch:
         raise NotOwnerError(content.partition)
-    return bool(row["next_offset"] == content.to_offset)
+    return LogPlace(row["next_offset"], row["next_position"]) == content.end
 
 
 async def _move_progress(connection: asyncpg.Connection, content: PartitionFlush) -> bool:
@@ -175,8 +189,8 @@ async def _move_progress(connection: asyncpg.Connection, content: PartitionFlush
         _MOVE_PROGRESS,
         content.partition,
         content.epoch,
-        content.from_offset,
-        content.to_offset,
+        *content.start,
+        *content.end,
         content.topology,
         content.event_now_s,
         content.closed_until_s,
@@ -202,14 +216,14 @@ async def _write_changes(connection: asyncpg.Connection, flushes: Sequence[Parti
         ("partition", "smallint", each([content.partition for content in changed])),
         ("zone_id", "integer", np.concatenate([content.zone_id for content in changed])),
         ("window_start", "timestamptz", window_s),
-        ("log_offset", "bigint", each([content.to_offset for content in changed])),
+        ("log_offset", "bigint", each([content.end.offset for content in changed])),
         ("topology", "integer", each([content.topology for content in changed])),
         ("closed", "boolean", window_s + QUARTER_S <= closed_until_s),
         *((name, "bigint", sums[:, k]) for k, name in enumerate(SUM_COLUMNS)),
     ]
     await connection.copy_to_table(
         "flush_change",
-        source=binary_copy(columns, len(window_s)),
+        source=await asyncio.to_thread(binary_copy, columns, len(window_s)),
         columns=[name for name, _, _ in columns],
         format="binary",
     )
@@ -221,7 +235,7 @@ async def _write_rest(connection: asyncpg.Connection, content: PartitionFlush) -
         await connection.execute(
             _CLOSE_WINDOWS,
             content.partition,
-            content.to_offset,
+            content.end.offset,
             content.topology,
             (content.closed_before_s or 0) - QUARTER_S,
             content.closed_until_s - QUARTER_S,

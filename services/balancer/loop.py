@@ -30,8 +30,9 @@ from services.balancer.outbox import send_outbox
 from services.balancer.ownership import acquire, still_ours
 from services.balancer.partition import Partition
 from services.balancer.topologies import Topologies
-from services.balancer.writer import DATABASE_TROUBLE, FlushWriter
+from services.balancer.writer import FlushWriter
 from shared.clock import Clock
+from shared.database.engine import DATABASE_TROUBLE
 from shared.kafka_client import make_consumer, make_producer
 from shared.metrics import BALANCER_APPLY_SECONDS, BALANCER_OFFSET, BALANCER_READINGS
 from shared.readings_message import ReadingColumns, TopologySwitch, decode_message
@@ -46,7 +47,7 @@ _RECORDS_MAX = 64
 """Messages of a fetch: about two million readings at most, and a fraction of a second in the kernel."""
 _FLUSH_S = 0.25
 """A flush begins at most so often: rows of a busy window are then written once, not many times."""
-_CHANGED_ROWS_MAX = 5_000
+_CHANGED_ROWS_MAX = 16_000
 """With so many rows changed in a partition (and several times as many in the zones above) a flush comes before the next
 message: memory stays bounded, and a flush's transaction stays well within its time-out."""
 _CHECKPOINT_S = 20.0
@@ -202,7 +203,7 @@ class BalancerLoop:
             rest = [record for record in rest if record.offset >= partition.next_offset]
             if number is None:
                 if rest:
-                    await self._flush_all()
+                    await self._begin_flush()
                     if partition.number not in self._partitions:
                         return  # the flush found that it belongs to somebody else
                 continue
@@ -221,10 +222,15 @@ class BalancerLoop:
         if self._flushing is not None and self._flushing.done():
             await self._await_flush()
         if self._flushing is None and time.monotonic() - self._flushed_at_s >= _FLUSH_S:
-            self._flushed_at_s = time.monotonic()
-            contents = await self._contents()
-            if contents:
-                self._flushing = asyncio.create_task(self._write(contents))
+            await self._begin_flush()
+
+    async def _begin_flush(self) -> None:
+        """Waits for the flush under way, and begins the next beside what the kernel does meanwhile."""
+        await self._await_flush()
+        self._flushed_at_s = time.monotonic()
+        contents = await self._contents()
+        if contents:
+            self._flushing = asyncio.create_task(self._write(contents))
 
     async def _contents(self) -> list[PartitionFlush]:
         wall_now_s = None if self._settings.clock == "event" else self._clock.now_s()
@@ -285,7 +291,7 @@ class BalancerLoop:
         """Writes each partition's state; it has just been flushed, so no checkpoint is ahead of the tables."""
         began_s = time.monotonic()
         for partition in self._partitions.values():
-            if partition.next_offset == partition.flushed_offset:
+            if partition.place == partition.flushed:
                 await self._in_worker(_checkpoint, self._settings, partition)
         self._checkpointed_at_s = time.monotonic()
         self._checkpoint_cost_s = self._checkpointed_at_s - began_s
@@ -304,7 +310,8 @@ def _apply_readings(partition: Partition, records: list[Record]) -> int | None:
             partition.pass_over(record.offset)
             return message.number
         assert isinstance(message, ReadingColumns)
-        partition.apply(record.offset, message)
+        if not partition.apply(record.offset, message):
+            return None
     return None
 
 

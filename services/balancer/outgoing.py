@@ -103,12 +103,12 @@ def late_message(topology: Topology, placement: Placement, partition: int, late:
 
 
 def changed_windows_message(
-    topology: Topology, partition: int, next_offset: int, zone_id: Int32Array, window_s: Int64Array
+    topology: Topology, partition: int, place: tuple[int, int], zone_id: Int32Array, window_s: Int64Array
 ) -> OutgoingMessage:
     """Tells which windows of which zones changed: an Arrow stream with zone, window_start and partition."""
     order = np.argsort(topology.zone_id)
-    place = np.minimum(np.searchsorted(topology.zone_id, zone_id, sorter=order), max(len(order) - 1, 0))
-    index = order[place]
+    nearest = np.minimum(np.searchsorted(topology.zone_id, zone_id, sorter=order), max(len(order) - 1, 0))
+    index = order[nearest]
     known = topology.zone_id[index] == zone_id  # a zone that the newest topology has no more has no name
     table = pa.table(
         {
@@ -119,7 +119,9 @@ def changed_windows_message(
             "partition": pa.array(np.full(int(known.sum()), partition, np.int16)),
         }
     )
-    return OutgoingMessage(f"balance-{partition}-{next_offset}", BALANCE, _stream(table), topic_partition=partition)
+    return OutgoingMessage(
+        f"balance-{partition}-{place[0]}-{place[1]}", BALANCE, _stream(table), topic_partition=partition
+    )
 
 
 def _stream(table: pa.Table) -> bytes:

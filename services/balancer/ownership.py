@@ -22,9 +22,11 @@ _log = logging.getLogger(__name__)
 async def still_ours(connection: asyncpg.Connection, partition: Partition) -> bool:
     """Whether nobody took the partition over since its last flush: its state may be used on as it is."""
     row = await connection.fetchrow(
-        "SELECT owner_epoch, next_offset FROM progress WHERE topic = $1 AND partition = $2", READINGS, partition.number
+        "SELECT owner_epoch, next_offset, next_position FROM progress WHERE topic = $1 AND partition = $2",
+        READINGS,
+        partition.number,
     )
-    return row is not None and (row["owner_epoch"], row["next_offset"]) == (partition.epoch, partition.flushed_offset)
+    return row is not None and tuple(row) == (partition.epoch, *partition.flushed)
 
 
 async def acquire(
@@ -42,7 +44,7 @@ async def acquire(
     """
     ownership = await take_over(connection, READINGS, number, owner)
     partition = Partition(number, ownership, await topologies.get(connection, 0))
-    checkpoint = await asyncio.to_thread(newest_checkpoint, checkpoints, number, ownership.next_offset)
+    checkpoint = await asyncio.to_thread(newest_checkpoint, checkpoints, number, ownership.next_place.offset)
     if checkpoint is not None:
         topology = await topologies.get(connection, checkpoint.topology)
         partition.restore(checkpoint.next_offset, checkpoint.event_now_s, checkpoint.memory, topology)
@@ -59,17 +61,17 @@ async def acquire(
         number,
         partition.epoch,
         partition.next_offset,
-        partition.flushed_offset,
+        partition.flushed.offset,
     )
     return partition
 
 
 def _rebuild(partition: Partition, archive: Archive, log_begin: int) -> None:
     """Applies what the log has lost from the archive, up to `log_begin`."""
-    if partition.flushed_offset < log_begin:
+    if partition.flushed.offset < log_begin:
         raise BilansError(
             f"Partition {partition.number} of {READINGS} begins at offset {log_begin},"
-            f" but only what lies before {partition.flushed_offset} was balanced: readings are lost.",
+            f" but only what lies before {partition.flushed.offset} was balanced: readings are lost.",
             "Restore the topic, or move progress.next_offset by hand once you have sent the readings again.",
         )
     for first, end, path in archive.files(partition.number):

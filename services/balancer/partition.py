@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from services.balancer.flush import Ownership, PartitionFlush
+from services.balancer.flush import LogPlace, Ownership, PartitionFlush
 from services.balancer.outgoing import (
     LateReadings,
     OutgoingMessage,
@@ -29,67 +29,93 @@ from shared.topology.index import Topology
 from shared.words import Outcome, RejectReason
 
 _CHANGES_ROWS = 2**14
-"""Rows of changes to begin with; a table that is full is doubled."""
+"""Room for changes before a flush has to come: its transaction, with the zones above several times as many rows, takes
+a second or so. One reading that closes a gap of 400 days may need more; the table is doubled for it."""
 
 
 class Partition:
     """The state of one partition of `bilans.readings`."""
 
-    def __init__(self, number: int, ownership: Ownership, topology: Topology) -> None:
+    def __init__(
+        self, number: int, ownership: Ownership, topology: Topology, changes_rows: int = _CHANGES_ROWS
+    ) -> None:
         """An empty state at the log's begin. What lies before the ownership's offset is in the tables already."""
         self.number = number
         self.epoch = ownership.epoch
         self.next_offset = 0
-        self.flushed_offset = ownership.next_offset
+        self._position = 0
+        self.flushed = ownership.next_place
+        """Up to where the tables have it."""
         self.event_now_s: int | None = None
         self.last_received_at_s: float | None = None
         """Wall time of the last message; the loop notes it for the live view, no rule reads it."""
         self.topology = topology
         self.placement: Placement = place(topology, number)
         self.memory: SeriesMemory = empty_memory(len(self.placement.register))
-        self._leaves: Changes = empty_changes(_CHANGES_ROWS)
-        self._total: Changes = empty_changes(_CHANGES_ROWS)
+        self._leaves: Changes = empty_changes(changes_rows)
+        self._total: Changes = empty_changes(changes_rows)
         self._outcomes: npt.NDArray[np.int64] = np.zeros(len(Outcome), np.int64)
         self._late: list[LateReadings] = []
         self._conflicts: list[OutgoingMessage] = []
         self._closed_until_s = ownership.closed_until_s
 
     @property
+    def place(self) -> LogPlace:
+        """Up to where the log is applied."""
+        return LogPlace(self.next_offset, self._position)
+
+    @property
     def replaying(self) -> bool:
         """Whether what comes next is in the tables already and is not to be published again."""
-        return self.next_offset < self.flushed_offset
+        return self.place < self.flushed
 
     @property
     def changed_rows(self) -> int:
         """How many rows of changes wait for the flush: what the loop bounds."""
         return int(self._leaves.used[0] + self._total.used[0])
 
-    def apply(self, offset: int, readings: ReadingColumns) -> None:
-        """Applies a message of readings at `offset` of the log."""
+    def apply(self, offset: int, readings: ReadingColumns) -> bool:
+        """Applies a message of readings at `offset` of the log, from where an earlier call stopped.
+
+        Returns False when a flush has to come before the rest of it: the table of changes is full.
+        """
         if offset < self.next_offset:
-            return
-        n = len(readings)
-        outcome = np.zeros(n, np.int8)
-        reached = 0
-        while True:
-            reached = apply_readings(
-                self.memory,
-                self.placement,
-                self._leaves,
-                readings.slot,
-                readings.ts_s,
-                readings.value,
-                readings.version,
-                reached,
-                MEMORY_S,
-                outcome,
-            )
-            if reached == n:
-                break
-            self._leaves = _doubled(self._leaves)
-        self._outcomes += np.bincount(outcome, minlength=len(Outcome))
-        self._keep_special(offset, readings, outcome)
+            return True
+        begin = self._position if offset == self.next_offset else 0
+        self.next_offset, self._position = offset, begin
+        while begin < len(readings):
+            # A replay ends where the tables end, which may be inside a message: it is split there.
+            published = self.flushed.position if offset == self.flushed.offset else 0
+            end = published if begin < published else len(readings)
+            reached = self._apply_part(offset, readings, begin, end)
+            if reached == begin:
+                if self._leaves.used[0] and not self.replaying:
+                    return False
+                self._leaves = _doubled(self._leaves)  # even one reading needs more room than there is
+            self._position = begin = reached
+            if self.place <= self.flushed:
+                self._forget_unpublished()
         self.pass_over(offset + 1)
+        return True
+
+    def _apply_part(self, offset: int, readings: ReadingColumns, begin: int, end: int) -> int:
+        """Applies readings begin … end − 1 of a message, or as many as there is room for; returns where it stopped."""
+        outcome = np.zeros(end, np.int8)
+        reached = apply_readings(
+            self.memory,
+            self.placement,
+            self._leaves,
+            readings.slot[:end],
+            readings.ts_s[:end],
+            readings.value[:end],
+            readings.version[:end],
+            begin,
+            MEMORY_S,
+            outcome,
+        )
+        self._outcomes += np.bincount(outcome[begin:reached], minlength=len(Outcome))
+        self._keep_special(offset, readings, outcome[:reached], begin)
+        return reached
 
     def switch(self, offset: int, topology: Topology) -> None:
         """Follows `topology` from the control record at `offset` on: what it touches is taken back and counted anew."""
@@ -101,8 +127,9 @@ class Partition:
 
     def pass_over(self, end_offset: int) -> None:
         """Notes that nothing more is to be applied before `end_offset`; a replay lets go of what it worked out."""
-        self.next_offset = max(self.next_offset, end_offset)
-        if self.next_offset <= self.flushed_offset:
+        if end_offset > self.next_offset:
+            self.next_offset, self._position = end_offset, 0
+        if self.place <= self.flushed:
             self._forget_unpublished()
 
     def take_flush(self, wall_now_s: float | None) -> PartitionFlush | None:
@@ -116,7 +143,7 @@ class Partition:
         closed_before_s = self._closed_until_s
         closed_until_s = self._window_ended(wall_now_s)
         closing = closed_until_s != closed_before_s
-        if self.next_offset == self.flushed_offset and not closing:
+        if self.place == self.flushed and not closing:
             return None
         self._roll_up()
         used = int(self._total.used[0])
@@ -127,12 +154,12 @@ class Partition:
         if late is not None:
             messages.append(late_message(self.topology, self.placement, self.number, late))
         if len(rows):
-            messages.append(changed_windows_message(self.topology, self.number, self.next_offset, zone_id, window_s))
+            messages.append(changed_windows_message(self.topology, self.number, self.place, zone_id, window_s))
         content = PartitionFlush(
             partition=self.number,
             epoch=self.epoch,
-            from_offset=self.flushed_offset,
-            to_offset=self.next_offset,
+            start=self.flushed,
+            end=self.place,
             topology=self.topology.number,
             closed_before_s=closed_before_s,
             closed_until_s=closed_until_s,
@@ -145,7 +172,7 @@ class Partition:
             messages=messages,
         )
         self._closed_until_s = closed_until_s
-        self.flushed_offset = self.next_offset
+        self.flushed = self.place
         self._forget_unpublished()
         return content
 
@@ -168,9 +195,9 @@ class Partition:
         if reached_s is not None and (self.event_now_s is None or reached_s > self.event_now_s):
             self.event_now_s = reached_s  # it never goes back
 
-    def _keep_special(self, offset: int, readings: ReadingColumns, outcome: npt.NDArray[np.int8]) -> None:
-        """Notes the late readings for the queue and the conflicts for the rejected topic."""
-        late = np.flatnonzero(outcome == Outcome.PENDING)
+    def _keep_special(self, offset: int, readings: ReadingColumns, outcome: npt.NDArray[np.int8], begin: int) -> None:
+        """Notes the late readings for the queue and the conflicts for the rejected topic, from reading `begin` on."""
+        late = begin + np.flatnonzero(outcome[begin:] == Outcome.PENDING)
         if len(late):
             self._late.append(
                 LateReadings(
@@ -182,7 +209,7 @@ class Partition:
                     version=readings.version[late],
                 )
             )
-        conflict = np.flatnonzero(outcome == Outcome.CONFLICT)
+        conflict = begin + np.flatnonzero(outcome[begin:] == Outcome.CONFLICT)
         if len(conflict):
             self._conflicts += conflict_messages(self.topology, self.placement, self.number, offset, conflict, readings)
 

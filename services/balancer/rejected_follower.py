@@ -14,8 +14,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from services.balancer.flush import ENTER_BOOKS, take_over
-from services.balancer.writer import DATABASE_TROUBLE
-from shared.database.engine import connect
+from shared.database.engine import DATABASE_TROUBLE, connect
 from shared.kafka_client import make_consumer
 from shared.rejected_message import RejectedDelivery, decode_rejected
 from shared.settings import Settings
@@ -78,9 +77,9 @@ async def _follow(settings: Settings) -> None:
         connection = await connect(settings.database_url, application_name=f"{settings.instance} rejected")
         try:
             ownership = await take_over(connection, REJECTED, _PARTITION, settings.instance)
-            consumer.seek(topic_partition, ownership.next_offset)
+            consumer.seek(topic_partition, ownership.next_place.offset)
             consumer.resume(topic_partition)
-            await _consume(consumer, connection, topic_partition, ownership.epoch, ownership.next_offset)
+            await _consume(consumer, connection, topic_partition, ownership.epoch, ownership.next_place.offset)
         finally:
             await connection.close(timeout=2)
     finally:

@@ -7,25 +7,13 @@ import time
 import asyncpg
 
 from services.balancer.flush import PREPARE_CONNECTION, NotOwnerError, PartitionFlush, flush, was_committed
-from shared.database.engine import connect
+from shared.database.engine import DATABASE_TROUBLE, connect
 from shared.limits import FLUSH_TIMEOUT_S
 from shared.metrics import BALANCER_FENCED, BALANCER_FLUSH_ROWS, BALANCER_FLUSH_SECONDS, BALANCER_LAST_COMMIT
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
 _RETRY_S = 0.3
-
-DATABASE_TROUBLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.exceptions.OperatorInterventionError,
-    asyncpg.exceptions.TransactionRollbackError,
-    asyncpg.exceptions.InsufficientResourcesError,
-    asyncpg.exceptions.ObjectNotInPrerequisiteStateError,
-)
-"""What passes when the database is there again; anything else is a bug and ends the process."""
 
 
 class FlushWriter:
@@ -88,7 +76,7 @@ class FlushWriter:
         missing = []
         for content in contents:
             try:
-                if content.to_offset == content.from_offset or not await was_committed(connection, content):
+                if content.end == content.start or not await was_committed(connection, content):
                     missing.append(content)
             except NotOwnerError:
                 self._without([], content.partition, lost)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 
 from services.ingest.lookup import SeriesLookup, build_lookup
-from shared.database.engine import connect
+from shared.database.engine import DATABASE_TROUBLE, connect
 from shared.heartbeat import HEARTBEAT_S, beat, farewell
 from shared.settings import Settings
 from shared.topology.store import newest_logged_number, read_topology
@@ -46,7 +46,7 @@ class TopologyFollower:
         while True:
             try:
                 await self._follow()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_TROUBLE as error:
                 _log.warning("PostgreSQL cannot be reached, topology stays as it is: %s", error)
             finally:
                 self.connected = False
@@ -63,7 +63,7 @@ class TopologyFollower:
                 await self._beat(connection)
                 await asyncio.sleep(_POLL_S)
         except asyncio.CancelledError:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*DATABASE_TROUBLE):
                 async with asyncio.timeout(1):
                     await farewell(connection, "ingest", self._settings.instance)
             raise

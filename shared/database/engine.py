@@ -11,6 +11,22 @@ _SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "15000",
 }
 
+DATABASE_TROUBLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.TransactionRollbackError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.ObjectNotInPrerequisiteStateError,
+)
+"""What passes when the database is there again; anything else is a bug and ends the process.
+
+An InternalClientError is how asyncpg says that its connection broke in the middle of an answer.
+"""
+
 
 def make_engine(database_url: str, *, connections_max: int = 10) -> AsyncEngine:
     """An engine for queries; it tests a connection before it lends it, so a restarted PostgreSQL is found again."""

@@ -166,13 +166,15 @@ progress = Table(
     Column("owner_epoch", BigInteger, nullable=False, server_default="0"),
     Column("owner", Text, nullable=False, server_default=""),
     Column("next_offset", BigInteger, nullable=False, server_default="0"),
+    Column("next_position", Integer, nullable=False, server_default="0"),
     Column("topology", Integer, nullable=False, server_default="0"),
     _instant("event_now"),
     _instant("closed_until"),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("topic", "partition"),
 )
-"""How far a partition's results are in these tables, and who alone may move it (design section 7, steps 1 and 2)."""
+"""How far a partition's results are in these tables, and who alone may move it (design section 7, steps 1 and 2):
+all messages before `next_offset`, and of that message the readings before `next_position`."""
 
 SUM_COLUMNS: tuple[str, ...] = (
     *(f"{kind}_{flow}_wh" for kind in SUMMED_KINDS for flow in ("withdrawn", "injected")),

@@ -10,6 +10,7 @@ import pytest
 
 from services.balancer.flush import (
     PREPARE_CONNECTION,
+    LogPlace,
     NotOwnerError,
     Ownership,
     PartitionFlush,
@@ -54,8 +55,8 @@ def content(
     return PartitionFlush(
         partition=partition,
         epoch=ownership.epoch,
-        from_offset=ownership.next_offset,
-        to_offset=to_offset,
+        start=ownership.next_place,
+        end=LogPlace(to_offset),
         topology=3,
         closed_before_s=closed[0],
         closed_until_s=closed[1],
@@ -81,17 +82,17 @@ async def rows(connection: asyncpg.Connection, table: str) -> list[tuple[int, in
 async def test_open_rows_are_overwritten_and_ended_ones_get_revisions(connection: asyncpg.Connection) -> None:
     ownership = await take_over(connection, READINGS, 0, "a")
     await flush(connection, [content(ownership, to_offset=1, closed=(None, WINDOW))])
-    await flush(connection, [content(replace(ownership, next_offset=1), to_offset=2, closed=(WINDOW, WINDOW))])
+    await flush(connection, [content(replace(ownership, next_place=LogPlace(1)), to_offset=2, closed=(WINDOW, WINDOW))])
     assert await rows(connection, "partial") == [(WINDOW, 0, 200)]
     assert await rows(connection, "partial_revision") == []
     # The first flush after its end appends revision 1, though it changes nothing of that window.
     other = content(
-        replace(ownership, next_offset=2), to_offset=3, closed=(WINDOW, WINDOW + 900), windows=(WINDOW + 900,)
+        replace(ownership, next_place=LogPlace(2)), to_offset=3, closed=(WINDOW, WINDOW + 900), windows=(WINDOW + 900,)
     )
     await flush(connection, [other])
     assert await rows(connection, "partial") == [(WINDOW, 1, 200), (WINDOW + 900, 0, 100)]
     # Each later one that changes it appends the next.
-    late = content(replace(ownership, next_offset=3), to_offset=4, closed=(WINDOW + 900, WINDOW + 900), wh=-50)
+    late = content(replace(ownership, next_place=LogPlace(3)), to_offset=4, closed=(WINDOW + 900, WINDOW + 900), wh=-50)
     await flush(connection, [late])
     assert await rows(connection, "partial_revision") == [(WINDOW, 1, 200), (WINDOW, 2, 150)]
     known = await connection.fetch("SELECT known_at, log_offset, topology FROM partial_revision ORDER BY revision")
@@ -173,7 +174,7 @@ async def test_a_writer_whose_connection_is_cut_writes_once(
     try:
         for offset in range(12):
             many = tuple(WINDOW + 900 * k for k in range(1500))
-            one = content(replace(ownership, next_offset=offset), to_offset=offset + 1, windows=many)
+            one = content(replace(ownership, next_place=LogPlace(offset)), to_offset=offset + 1, windows=many)
             assert await writer.write([one]) == set()
     finally:
         cutting.cancel()

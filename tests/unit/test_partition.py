@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.balancer.checkpoint import Checkpoint, newest_checkpoint, write_checkpoint
-from services.balancer.flush import Ownership, PartitionFlush
+from services.balancer.flush import LogPlace, Ownership, PartitionFlush
 from services.balancer.partition import Partition
 from shared.database.tables import SUM_COLUMNS
 from shared.readings_message import ReadingColumns
@@ -32,9 +32,12 @@ def message(readings: list[Reading]) -> ReadingColumns:
     )
 
 
-def fresh(next_offset: int = 0, topology: Topology | None = None) -> Partition:
+def fresh(
+    next_offset: int = 0, topology: Topology | None = None, *, next_position: int = 0, changes_rows: int = 2**14
+) -> Partition:
     """Partition 0 under the small topology."""
-    return Partition(0, Ownership(1, next_offset), topology or small_topology())
+    ownership = Ownership(1, LogPlace(next_offset, next_position))
+    return Partition(0, ownership, topology or small_topology(), changes_rows)
 
 
 def added_up(flushes: list[PartitionFlush | None]) -> Sums:
@@ -142,6 +145,31 @@ def test_a_switch_gives_what_the_new_topology_would_have_given(
         switched.switch(len(log), after)
         flushes.append(switched.take_flush(NOW))
     assert added_up(flushes) == added_up([always.take_flush(NOW)])
+
+
+@settings(max_examples=150, deadline=None)
+@given(messages, st.integers(0, 200))
+def test_a_message_may_be_flushed_in_parts_and_go_on_elsewhere(log: list[list[Reading]], hand_over: int) -> None:
+    """With little room a message that closes long gaps is flushed in parts; another owner goes on inside of it."""
+    whole, owner = fresh(), fresh(changes_rows=16)
+    flushes: list[PartitionFlush | None] = []
+    offset = 0
+    while offset < len(log):
+        if owner.apply(offset, message(log[offset])):
+            offset += 1
+            continue
+        flushes.append(owner.take_flush(NOW))
+        assert flushes[-1] is not None and flushes[-1].end.offset == offset
+        if len(flushes) == hand_over % 7:
+            owner = fresh(*owner.flushed[:1], next_position=owner.flushed.position, changes_rows=16)
+            for replayed in range(offset):
+                assert owner.apply(replayed, message(log[replayed]))
+    flushes.append(owner.take_flush(NOW))
+    for at, batch in enumerate(log):
+        whole.apply(at, message(batch))
+    assert added_up(flushes) == added_up([whole.take_flush(NOW)])
+    received = sum(content.deliveries["received"] for content in flushes if content is not None)
+    assert received == sum(len(batch) for batch in log)
 
 
 def test_late_readings_and_conflicts_go_where_they_are_kept() -> None:

@@ -235,6 +235,7 @@ def _make_books() -> None:
         sa.Column("owner_epoch", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("owner", sa.Text(), server_default="", nullable=False),
         sa.Column("next_offset", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("next_position", sa.Integer(), server_default="0", nullable=False),
         sa.Column("topology", sa.Integer(), server_default="0", nullable=False),
         sa.Column("event_now", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_until", sa.DateTime(timezone=True), nullable=True),
