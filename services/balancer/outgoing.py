@@ -50,12 +50,15 @@ def conflict_messages(
     placement: Placement,
     partition: int,
     offset: int,
-    conflict: npt.NDArray[np.intp],
+    positions: npt.NDArray[np.intp],
     readings: ReadingColumns,
 ) -> list[OutgoingMessage]:
-    """A rejected delivery for each reading whose version came before with another value (rule 1)."""
+    """A rejected delivery for each of `readings`: their versions came before with other values (rule 1).
+
+    `positions` are their places in the message at `offset`.
+    """
     messages = []
-    for k in conflict.tolist():
+    for k, position in enumerate(positions.tolist()):
         meter, register = _named(topology, placement, int(readings.slot[k]))
         ts = format_instant(int(readings.ts_s[k]))
         reading = {
@@ -72,11 +75,11 @@ def conflict_messages(
             meter=meter,
             register=register,
             ts=ts,
-            position=f"{READINGS}/{partition}@{offset} reading {k}",
+            position=f"{READINGS}/{partition}@{offset} reading {position}",
             original=orjson.dumps(reading),
         )
         headers = {name: value.decode() for name, value in rejected_headers(delivery)}
-        message_id = f"conflict-{partition}-{offset}-{k}"
+        message_id = f"conflict-{partition}-{offset}-{position}"
         messages.append(OutgoingMessage(message_id, REJECTED, encode_rejected(delivery), headers))
     return messages
 

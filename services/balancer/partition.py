@@ -28,9 +28,12 @@ from shared.readings_message import ReadingColumns
 from shared.topology.index import Topology
 from shared.words import Outcome, RejectReason
 
-_CHANGES_ROWS = 2**14
+_CHANGES_ROWS = 2**16
 """Room for changes before a flush has to come: its transaction, with the zones above several times as many rows, takes
 a second or so. One reading that closes a gap of 400 days may need more; the table is doubled for it."""
+
+_QUIET = int(Outcome.UNCHANGED)
+"""Outcomes above this one are kept somewhere: late readings and conflicts."""
 
 
 class Partition:
@@ -77,17 +80,21 @@ class Partition:
     def apply(self, offset: int, readings: ReadingColumns) -> bool:
         """Applies a message of readings at `offset` of the log, from where an earlier call stopped.
 
-        Returns False when a flush has to come before the rest of it: the table of changes is full.
+        Its readings are applied by series, which changes no result: series do not touch one another, and those of one
+        keep their order. Neighbours in the network are neighbours in memory and share rows of changes. Returns False
+        when a flush has to come before the rest of it: the table of changes is full.
         """
         if offset < self.next_offset:
             return True
         begin = self._position if offset == self.next_offset else 0
+        order = readings.series_order()
+        readings = readings.take(order)
         self.next_offset, self._position = offset, begin
         while begin < len(readings):
             # A replay ends where the tables end, which may be inside a message: it is split there.
             published = self.flushed.position if offset == self.flushed.offset else 0
             end = published if begin < published else len(readings)
-            reached = self._apply_part(offset, readings, begin, end)
+            reached = self._apply_part(offset, readings, order, begin, end)
             if reached == begin:
                 if self._leaves.used[0] and not self.replaying:
                     return False
@@ -98,7 +105,9 @@ class Partition:
         self.pass_over(offset + 1)
         return True
 
-    def _apply_part(self, offset: int, readings: ReadingColumns, begin: int, end: int) -> int:
+    def _apply_part(
+        self, offset: int, readings: ReadingColumns, order: npt.NDArray[np.intp], begin: int, end: int
+    ) -> int:
         """Applies readings begin … end − 1 of a message, or as many as there is room for; returns where it stopped."""
         outcome = np.zeros(end, np.int8)
         reached = apply_readings(
@@ -114,7 +123,7 @@ class Partition:
             outcome,
         )
         self._outcomes += np.bincount(outcome[begin:reached], minlength=len(Outcome))
-        self._keep_special(offset, readings, outcome[:reached], begin)
+        self._keep_special(offset, readings, order, begin + np.flatnonzero(outcome[begin:reached] > _QUIET), outcome)
         return reached
 
     def switch(self, offset: int, topology: Topology) -> None:
@@ -195,23 +204,33 @@ class Partition:
         if reached_s is not None and (self.event_now_s is None or reached_s > self.event_now_s):
             self.event_now_s = reached_s  # it never goes back
 
-    def _keep_special(self, offset: int, readings: ReadingColumns, outcome: npt.NDArray[np.int8], begin: int) -> None:
-        """Notes the late readings for the queue and the conflicts for the rejected topic, from reading `begin` on."""
-        late = begin + np.flatnonzero(outcome[begin:] == Outcome.PENDING)
+    def _keep_special(
+        self,
+        offset: int,
+        readings: ReadingColumns,
+        order: npt.NDArray[np.intp],
+        special: npt.NDArray[np.intp],
+        outcome: npt.NDArray[np.int8],
+    ) -> None:
+        """Notes the late readings for the queue and the conflicts for the rejected topic, with their places."""
+        late = special[outcome[special] == Outcome.PENDING]
         if len(late):
+            kept = readings.take(late)
             self._late.append(
                 LateReadings(
                     log_offset=np.full(len(late), offset, np.int64),
-                    position=late.astype(np.int32),
-                    slot=readings.slot[late],
-                    ts_s=readings.ts_s[late],
-                    value=readings.value[late],
-                    version=readings.version[late],
+                    position=order[late].astype(np.int32),
+                    slot=kept.slot,
+                    ts_s=kept.ts_s,
+                    value=kept.value,
+                    version=kept.version,
                 )
             )
-        conflict = begin + np.flatnonzero(outcome[begin:] == Outcome.CONFLICT)
+        conflict = special[outcome[special] == Outcome.CONFLICT]
         if len(conflict):
-            self._conflicts += conflict_messages(self.topology, self.placement, self.number, offset, conflict, readings)
+            self._conflicts += conflict_messages(
+                self.topology, self.placement, self.number, offset, order[conflict], readings.take(conflict)
+            )
 
     def _deliveries(self) -> dict[str, int]:
         applied, unchanged, pending, conflict = self._outcomes.tolist()
