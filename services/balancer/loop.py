@@ -74,7 +74,7 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
             consumer.seek(topic_partition, 0)  # some position: the group commits none that could be asked for
             consumer.pause(topic_partition)
         self._loop.assigned = {topic_partition.partition for topic_partition in assigned}
-        self._loop.reassigned = True
+        self._loop.reassigned = self._loop.joined = True
 
 
 class BalancerLoop:
@@ -94,6 +94,8 @@ class BalancerLoop:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="kernel")
         self.assigned: set[int] = set()
         self.reassigned = False
+        self.joined = False
+        """Whether the group has ever said what is ours."""
         self._partitions: dict[int, Partition] = {}
         self._resting: dict[int, Partition] = {}
         self._flushing: asyncio.Task[None] | None = None
@@ -111,7 +113,7 @@ class BalancerLoop:
     def ready(self) -> bool:
         """Whether all that is assigned is owned, and nothing waits for a replay."""
         owned = {number for number, partition in self._partitions.items() if not partition.replaying}
-        return not self.reassigned and self.assigned == owned
+        return self.joined and not self.reassigned and self.assigned == owned
 
     def stop(self) -> None:
         """Ends the loop after its current turn."""
@@ -173,7 +175,8 @@ class BalancerLoop:
             self._partitions[number] = partition
             self.consumer.seek(topic_partition, partition.next_offset)
             self.consumer.resume(topic_partition)
-        self._resting = {}
+        if assigned:
+            self._resting = {}  # else the group is being put together anew: what was ours may be ours again
 
     async def _take(self, number: int) -> Partition:
         resting = self._resting.pop(number, None)
@@ -279,7 +282,10 @@ class BalancerLoop:
         for partition in list(self._partitions.values()):
             if not partition.replaying and self._live.due(partition):
                 messages = await self._in_worker(self._live.work_out, partition)
-                await self._live.send(messages)
+                try:
+                    await self._live.send(messages)
+                except KafkaError as error:
+                    _log.warning("the live view is not told: %s", error)
 
     async def _checkpoint_when_due(self) -> None:
         wait_s = max(_CHECKPOINT_S, _CHECKPOINT_SHARE * self._checkpoint_cost_s)
