@@ -13,9 +13,10 @@ import pytest
 from deploy.embedded.child import LOG_BYTES_MAX, processes_in, start_child, stop_child, wait_until_left
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from deploy.embedded.child import start_child
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with Ctrl-C ignored
 folder = Path(sys.argv[1])
 child = start_child([sys.executable, "-c", "import time; time.sleep(300)"], folder=folder, log=folder / "log")
 print(child.pid, flush=True)
