@@ -4,11 +4,13 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from shared.errors import BilansError
+from shared.settings import Settings, read_settings
 
 _GRACE_S = 5
 """Requests under way get this long to end; a sender sees its connection close after that."""
@@ -46,3 +48,20 @@ def run_app(app: ASGIApp, listening: socket.socket) -> None:
         timeout_graceful_shutdown=_GRACE_S,
     )
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def run_service(name: str, port_of: Callable[[Settings], int], make_app: Callable[[Settings], ASGIApp]) -> int:
+    """One service process, from its variables `BILANS_…` to SIGTERM.
+
+    Returns 2 when they or the port cannot be used, having said why in one line.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    try:
+        settings = read_settings()
+        listening = bind(settings.host, port_of(settings))
+    except BilansError as error:
+        sys.stderr.write(f"bilans {name}: {error}\n")
+        return 2
+    run_app(make_app(settings), listening)
+    return 0

@@ -40,7 +40,6 @@ class _Crew:
     """The tasks of the process. One that fails ends the process: its supervisor starts it again, from the log."""
 
     def __init__(self) -> None:
-        self.failed: BaseException | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -51,8 +50,7 @@ class _Crew:
 
     def _look(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
-            self.failed = task.exception()
-            _log.error("the balancer cannot go on: %s", self.failed, exc_info=self.failed)
+            _log.error("the balancer cannot go on", exc_info=task.exception())
             os.kill(os.getpid(), signal.SIGTERM)
 
     async def end(self) -> None:
@@ -70,7 +68,7 @@ def make_app(settings: Settings) -> FastAPI:
         topologies = Topologies()
         loop = BalancerLoop(settings, SystemClock(), pool, topologies)
         crew = _Crew()
-        app.state.loop, app.state.crew = loop, crew
+        app.state.loop = loop
         running = crew.start(loop.run())
         crew.start(_beat(pool, settings, loop))
         crew.start(follow_rejected(settings))
