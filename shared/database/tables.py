@@ -167,6 +167,7 @@ progress = Table(
     Column("owner", Text, nullable=False, server_default=""),
     Column("next_offset", BigInteger, nullable=False, server_default="0"),
     Column("next_position", Integer, nullable=False, server_default="0"),
+    Column("history_step", BigInteger, nullable=False, server_default="0"),
     Column("topology", Integer, nullable=False, server_default="0"),
     _instant("event_now"),
     _instant("closed_until"),
@@ -174,7 +175,8 @@ progress = Table(
     PrimaryKeyConstraint("topic", "partition"),
 )
 """How far a partition's results are in these tables, and who alone may move it (design section 7, steps 1 and 2):
-all messages before `next_offset`, and of that message the readings before `next_position`."""
+all messages before `next_offset`, and of that message the readings before `next_position`. `history_step` counts the
+steps that changed results beside the log: late readings applied, windows recounted after a change of topology."""
 
 SUM_COLUMNS: tuple[str, ...] = (
     *(f"{kind}_{flow}_wh" for kind in SUMMED_KINDS for flow in ("withdrawn", "injected")),
@@ -234,19 +236,45 @@ books = Table(
 """The books (rule 10): `received`, `applied`, `unchanged`, `pending` and `rejected:REASON`, each counted in the
 transaction that handles the delivery. `topic` and `partition` say whose progress row that transaction moved."""
 
-late_reading = Table(
-    "late_reading",
+late_queue = Table(
+    "late_queue",
     metadata,
     Column("partition", SmallInteger, nullable=False),
     Column("log_offset", BigInteger, nullable=False),
     Column("position", Integer, nullable=False),
-    Column("slot", Integer, nullable=False),
-    Column("ts_s", BigInteger, nullable=False),
-    Column("value", BigInteger, nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("readings", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
     PrimaryKeyConstraint("partition", "log_offset", "position"),
 )
-"""The late queue of a partition (rule 11), in the order of the log."""
+"""The late queue of a partition (rule 11), in the order of the log: a row holds late readings of one message, from
+`position` on, packed by shared.balance.late."""
+
+recount = Table(
+    "recount",
+    metadata,
+    Column("partition", SmallInteger, nullable=False),
+    Column("log_offset", BigInteger, nullable=False),
+    Column("topology_before", Integer, nullable=False),
+    Column("topology_after", Integer, nullable=False),
+    Column("windows", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("partition", "log_offset"),
+)
+"""What a switch of topology at `log_offset` still asks for: the series whose windows older than memory count
+differently, until they are recounted from the archive (design section 5)."""
+
+series_memory = Table(
+    "series_memory",
+    metadata,
+    Column("partition", SmallInteger, nullable=False),
+    Column("slot", Integer, nullable=False),
+    Column("history_step", BigInteger, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("partition", "slot"),
+)
+"""What a series holds in memory since late readings came into it, at `next_offset` of the log and `history_step`: the
+log alone does not bring that back, so a balancer that replays the log takes it from here."""
 
 rejected_reading = Table(
     "rejected_reading",
@@ -262,11 +290,22 @@ rejected_reading = Table(
     Column("position", Text, nullable=False),
     Column("original", LargeBinary, nullable=False),
     Column("rejected_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    _instant("retried_at"),
     PrimaryKeyConstraint("topic", "partition", "log_offset"),
     Index(None, "reason"),
     Index(None, "meter"),
 )
-"""What was rejected and why; `topic`, `partition` and `log_offset` are its place in `bilans.rejected`."""
+"""What was rejected and why; `topic`, `partition` and `log_offset` are its place in `bilans.rejected`. `retried_at` is
+when it was last sent again."""
+
+fuse = Table(
+    "fuse",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("blown_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+"""A topic that ingest has stopped reading because nearly all of it was bad; deleting the row lets it go on."""
 
 outbox = Table(
     "outbox",
