@@ -3,14 +3,15 @@
 import asyncio
 import logging
 import time
-from collections import defaultdict
+from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from services.balancer.archive import Archive, ArchivedMessage
 from services.balancer.topologies import Topologies
+from shared.archive.files import Archive
+from shared.archive.message import ArchivedMessage
 from shared.kafka_client import make_consumer
 from shared.readings_message import ReadingColumns, decode_message
 from shared.settings import Settings
@@ -19,8 +20,9 @@ from shared.topics import READINGS
 _log = logging.getLogger(__name__)
 _READINGS_MAX = 500_000
 """A file is written when so many readings wait …"""
-_WAIT_S_MAX = 10.0
-"""… or the first of them has waited so long."""
+_WAIT_S_MAX = 2.0
+"""… or the first of them has waited so long: late readings wait until the archive has them. Compaction makes few files
+of the many."""
 _RETRY_S = 1.0
 
 
@@ -40,8 +42,22 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
             self._consumer.pause(partition)
         for partition in assigned:
             offset = await asyncio.to_thread(self._follower.archive.next_offset, partition.partition)
+            self._follower.begin(partition.partition, offset)
             self._consumer.seek(partition, offset)
             self._consumer.resume(partition)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What the next file of a partition will hold."""
+
+    first_offset: int
+    """Where the file before it ended, so that what is missing shows."""
+    end_offset: int
+    messages: list[ArchivedMessage] = field(default_factory=list)
+    readings: int = 0
+    since_s: float = 0.0
+    """When its first message came."""
 
 
 class ArchiveFollower:
@@ -52,9 +68,9 @@ class ArchiveFollower:
         self._settings = settings
         self._topologies = topologies
         self.archive = Archive(settings.archive)
-        self._waiting: dict[int, list[ArchivedMessage]] = defaultdict(list)
-        self._next_offset: dict[int, int] = {}
-        self._since_s: dict[int, float] = {}
+        self._open: dict[int, _Batch] = {}
+        self._ended: list[tuple[int, _Batch]] = []
+        """Batches to be written as they are, with their partition."""
 
     async def run(self) -> None:
         """Runs until cancelled; what waits then is written first."""
@@ -65,20 +81,24 @@ class ArchiveFollower:
                 _log.warning("the archive's follower starts again: %s", error)
                 await asyncio.sleep(_RETRY_S)
 
+    def begin(self, partition: int, offset: int) -> None:
+        """Goes on with a partition from where its files end."""
+        self.drop([partition])
+        self._open[partition] = _Batch(offset, offset)
+
     def drop(self, partitions: list[int]) -> None:
         """Lets go of partitions: whoever owns them next reads their messages again."""
         for partition in partitions:
-            self._waiting.pop(partition, None)
-            self._since_s.pop(partition, None)
+            self._open.pop(partition, None)
+        self._ended = [ended for ended in self._ended if ended[0] not in partitions]
 
     def read_up_to(self, partition: int) -> int:
         """The offset up to which the partition was read, written or waiting to be."""
-        return self._next_offset.get(partition, 0)
+        return self._open[partition].end_offset if partition in self._open else 0
 
     async def _follow(self) -> None:
         consumer = make_consumer(self._settings, group="bilans-archive")
-        self._waiting.clear()
-        self._since_s.clear()
+        self.drop(list(self._open))
         await consumer.start()
         try:
             consumer.subscribe([READINGS], listener=_Listener(self, consumer))
@@ -95,18 +115,41 @@ class ArchiveFollower:
             await consumer.stop()
 
     def _take(self, partition: int, record: ConsumerRecord) -> None:
+        batch = self._open.get(partition)
+        if batch is None or record.offset < batch.end_offset:
+            return  # read before the partition went, or before it came back
+        if record.offset > batch.end_offset:
+            _log.error(
+                "partition %d: the log had lost offsets %d to %d before they were archived",
+                partition,
+                batch.end_offset,
+                record.offset - 1,
+            )
+            if batch.end_offset > batch.first_offset:
+                self._ended.append((partition, batch))
+            batch = self._open[partition] = _Batch(record.offset, record.offset)
         message = decode_message(record.headers, record.value)
-        self._next_offset[partition] = record.offset + 1
+        if batch.end_offset == batch.first_offset:
+            batch.since_s = time.monotonic()
+        batch.end_offset = record.offset + 1
         if isinstance(message, ReadingColumns) and len(message):
-            self._waiting[partition].append(ArchivedMessage(record.offset, message))
-            self._since_s.setdefault(partition, time.monotonic())
+            batch.messages.append(ArchivedMessage(record.offset, message))
+            batch.readings += len(message)
 
     async def _write_due(self, wait_s: float) -> None:
-        for partition, messages in list(self._waiting.items()):
-            readings = sum(len(message.readings) for message in messages)
-            waited_s = time.monotonic() - self._since_s.get(partition, time.monotonic())
-            if messages and (readings >= _READINGS_MAX or waited_s >= wait_s):
-                self._waiting[partition] = []
-                self._since_s.pop(partition, None)
-                end_offset, topology = self._next_offset[partition], self._topologies.newest
-                await asyncio.to_thread(self.archive.write, partition, end_offset, messages, topology)
+        """Writes the batches that are full or have waited for `wait_s`."""
+        for partition, batch in self._open.items():
+            full = batch.readings >= _READINGS_MAX or time.monotonic() - batch.since_s >= wait_s
+            if batch.end_offset > batch.first_offset and full:
+                self._ended.append((partition, batch))
+                self._open[partition] = _Batch(batch.end_offset, batch.end_offset)
+        while self._ended:
+            partition, batch = self._ended.pop(0)
+            await asyncio.to_thread(
+                self.archive.write,
+                partition,
+                batch.first_offset,
+                batch.end_offset,
+                batch.messages,
+                self._topologies.newest,
+            )

@@ -22,7 +22,6 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from services.balancer.archive import Archive
 from services.balancer.checkpoint import Checkpoint, write_checkpoint
 from services.balancer.flush import PartitionFlush
 from services.balancer.live_publisher import LivePublisher
@@ -31,6 +30,7 @@ from services.balancer.ownership import acquire, still_ours
 from services.balancer.partition import Partition
 from services.balancer.topologies import Topologies
 from services.balancer.writer import FlushWriter
+from shared.archive.files import Archive
 from shared.clock import Clock
 from shared.database.engine import DATABASE_TROUBLE
 from shared.kafka_client import make_consumer, make_producer

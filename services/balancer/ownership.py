@@ -7,11 +7,11 @@ from pathlib import Path
 import asyncpg
 import numpy as np
 
-from services.balancer.archive import Archive
 from services.balancer.checkpoint import newest_checkpoint
 from services.balancer.flush import take_over
 from services.balancer.partition import Partition
 from services.balancer.topologies import Topologies
+from shared.archive.files import Archive
 from shared.errors import BilansError
 from shared.readings_message import ReadingColumns
 from shared.topics import READINGS

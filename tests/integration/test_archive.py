@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.balancer.archive import Archive, ArchivedMessage
 from services.balancer.archive_follower import ArchiveFollower
 from services.balancer.topologies import Topologies
+from shared.archive.files import Archive
+from shared.archive.message import ArchivedMessage
 from shared.kafka_client import make_producer
 from shared.readings_message import READINGS_HEADERS, ReadingColumns, encode_readings
 from shared.settings import Settings, read_settings
@@ -35,7 +36,7 @@ def archived(archive: Archive) -> list[tuple[int, int, int]]:
 
 def test_a_file_says_meters_and_registers_by_name(tmp_path: Path) -> None:
     archive = Archive(str(tmp_path))
-    path = archive.write(0, 9, [ArchivedMessage(7, columns(0, 6))], small_topology())
+    path = archive.write(0, 7, 9, [ArchivedMessage(7, columns(0, 6))], small_topology())
     assert path.endswith("readings/partition-000/00000000000000000007-00000000000000000009.parquet")
     table = archive.read(path)
     assert table["meter"].to_pylist() == ["load", "sun", "battery", "battery", "battery", "load"]
