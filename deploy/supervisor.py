@@ -199,6 +199,8 @@ class Supervisor:
             ready, said = await asyncio.to_thread(_ask_ready, f"{api}/readyz")
             if ready:
                 self._console.say("services", f"ready in {self._console.seconds() - begun:.1f} s")
+                if said:
+                    self._console.say("fuse", said)
                 return
             if self._console.seconds() - begun > READY_TIMEOUT_S:
                 logs = self._options.data_dir / "logs"
@@ -241,14 +243,23 @@ def _reachable(host: str) -> str:
 
 
 def _ask_ready(url: str) -> tuple[bool, str]:
-    """Whether the API says that all is ready, and else what it waits for."""
+    """Whether the API says that all is ready but for a blown fuse, which waits for a person; and what it waits for."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
             return answer.status == 200, ""
     except urllib.error.HTTPError as error:
-        return False, _waits_for(error.read(4_096))
+        document = error.read(4_096)
+        return _only_fuse(document), _waits_for(document)
     except OSError:
         return False, ""  # it does not listen yet
+
+
+def _only_fuse(problem: bytes) -> bool:
+    try:
+        answer = orjson.loads(problem)
+        return answer["fuse"] is not None and len(answer["missing"]) == 1
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _waits_for(problem: bytes) -> str:

@@ -30,6 +30,10 @@ def up(
     auth: Annotated[
         Literal["on", "off"] | None, typer.Option(help="Whether BILANS_API_KEY is demanded; off only on loopback.")
     ] = None,
+    fuse: Annotated[
+        Literal["on", "off"] | None,
+        typer.Option(help="Whether the JSON topic is stopped when nearly all of it is bad; off is for tests."),
+    ] = None,
 ) -> None:
     """Runs Bilans with its own Kafka and PostgreSQL until Ctrl-C; what it stored is there the next time.
 
@@ -46,5 +50,6 @@ def up(
         balancers=balancers,
         clock=clock,
         auth=None if auth is None else auth == "on",
+        fuse=None if fuse is None else fuse == "on",
     )
     asyncio.run(Supervisor(options, Console()).run())

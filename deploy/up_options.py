@@ -26,6 +26,8 @@ class UpOptions:
     clock: ClockMode = "wall"
     auth: bool | None = None
     """None: on where a key is set."""
+    fuse: bool | None = None
+    """Whether the JSON topic is stopped when nearly all of it is bad; None: as BILANS_FUSE says, else on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ def service_environment(options: UpOptions, stores: Stores, environment: Mapping
     }
     if options.auth is False:
         own["BILANS_API_KEY"] = ""
+    if options.fuse is not None:
+        own["BILANS_FUSE"] = "on" if options.fuse else "off"
     for name in ("BILANS_ARCHIVE", "BILANS_CHECKPOINTS"):
         # The services work in the data folder: a relative path means the folder in which `up` was called.
         if (value := environment.get(name, "")) and "://" not in value:

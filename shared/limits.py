@@ -58,6 +58,16 @@ BODIES_BYTES_MAX = 256 * 1024 * 1024
 REQUESTS_MAX = 256
 """Requests that ingest works on at one moment; beyond it a sender is asked to wait (429, Retry-After)."""
 
+FUSE_PERCENT = 99
+"""Over this share of unusable lines the JSON topic is stopped: a cluster with a few wrong meters stays far below it, a
+producer of something else, or one that has run ahead of the topology, is at all of it."""
+
+FUSE_LINES = 100_000
+"""The share is judged over so many last lines: fewer could be one wrong file, and then it is over already."""
+
+FUSE_S = 60
+"""The share must hold over the lines of the last minute too: a minute of good ones means that it has passed."""
+
 ROWS_DEFAULT = 500
 ROWS_MAX = 1000
 """Rows of a list in one answer (design section 6)."""

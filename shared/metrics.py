@@ -34,6 +34,7 @@ INGEST_SECONDS = Histogram(
     buckets=_QUICK_SECONDS,
 )
 INGEST_HELD_BYTES = Gauge("bilans_ingest_held_bytes", "Bytes of all bodies that ingest holds now.")
+INGEST_FUSE_BLOWN = Gauge("bilans_ingest_fuse_blown", "1 while the JSON topic is not read since its fuse has blown.")
 
 
 # --- balancer -----------------------------------------------------------------------------------------------------

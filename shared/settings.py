@@ -41,6 +41,8 @@ class Settings:
     """The folder or fsspec URL of the archive (BILANS_ARCHIVE)."""
     checkpoints: Path
     """The folder of the balancers' checkpoints (BILANS_CHECKPOINTS)."""
+    fuse: bool
+    """Whether ingest stops the JSON topic when nearly all of it is bad (BILANS_FUSE, on or off)."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -64,6 +66,9 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     clock = environment.get("BILANS_CLOCK", "") or "wall"
     if clock not in ("wall", "event"):
         raise BilansError(f"BILANS_CLOCK is {clock!r}.", "Set it to wall or event.")
+    fuse = environment.get("BILANS_FUSE", "") or "on"
+    if fuse not in ("on", "off"):
+        raise BilansError(f"BILANS_FUSE is {fuse!r}.", "Set it to on or off.")
     data_dir = Path(environment.get("BILANS_DATA_DIR", "") or "bilans-data")
     host = environment.get("BILANS_HOST", "") or "127.0.0.1"
     api_key = environment.get("BILANS_API_KEY", "")
@@ -86,6 +91,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         partitions=whole("BILANS_PARTITIONS", 4),
         archive=environment.get("BILANS_ARCHIVE", "") or str(data_dir / "archive"),
         checkpoints=Path(environment.get("BILANS_CHECKPOINTS", "") or data_dir / "checkpoints"),
+        fuse=fuse == "on",
     )
 
 

@@ -66,7 +66,7 @@ async def _run(options: ReplayOptions, system: RunningSystem) -> int:
 
 def _print(report: ReplayReport) -> None:
     if rejections := report.rejections():
-        print(f"Rejected: {rejections}. They are in topic bilans.rejected and table rejected_reading.", file=sys.stderr)
+        print(f"Rejected: {rejections}. `./bilans rejected list` shows them.", file=sys.stderr)
     if report.books.pending > 0:
         print(f"{report.books.pending:,} late readings wait in the late queue.", file=sys.stderr)
     print(report.last_line(), flush=True)

@@ -232,6 +232,14 @@ class InstanceRow(_Answer):
     fresh: bool = Field(description="Heard of within the last five seconds.")
 
 
+class FuseAnswer(_Answer):
+    """A topic that ingest has stopped reading since nearly all of it was bad; `bilans rejected resume` goes on."""
+
+    topic: str = Field(examples=["bilans.readings.json"])
+    reason: str = Field(examples=["99,950 of the last 100,000 lines cannot be used (99,950 unknown_meter)"])
+    blown_at: str = Field(examples=[INSTANT])
+
+
 class StatusAnswer(_Answer):
     """How the service stands."""
 
@@ -242,6 +250,7 @@ class StatusAnswer(_Answer):
     live_feed: bool
     viewers: int = Field(examples=[2])
     lag: int | None = Field(examples=[0])
+    fuse: FuseAnswer | None = Field(description="The blown fuse of the JSON topic; null while it holds.")
     partitions: list[PartitionRow]
     instances: list[InstanceRow]
 
@@ -251,6 +260,12 @@ class ProbeAnswer(_Answer):
 
     status: Literal["ok", "not ready"]
     missing: list[str] = Field(examples=[[]], description="What is not ready, in words.")
+
+
+class ReadyAnswer(ProbeAnswer):
+    """Whether everything is ready."""
+
+    fuse: FuseAnswer | None = Field(description="The blown fuse of the JSON topic, which is the last of `missing`.")
 
 
 def zone_not_found(zone: str) -> Problem:

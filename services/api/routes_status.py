@@ -8,18 +8,19 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import JSONResponse, Response
 
-from services.api.answers import InstanceRow, PartitionRow, ProbeAnswer, StatusAnswer
+from services.api.answers import FuseAnswer, InstanceRow, PartitionRow, ProbeAnswer, ReadyAnswer, StatusAnswer
 from services.api.database_trouble import DATABASE_TROUBLE
 from services.api.lag import UNTOUCHED, Progress, handled_topics, lag_of, read_progress
 from services.api.log_ends import PartitionOf
 from services.api.service import ApiService, Service
 from shared import metrics
-from shared.database.tables import service_instance
+from shared.database.fuse_row import stopped_text
+from shared.database.tables import fuse, service_instance
 from shared.heartbeat import GONE_AFTER_S
 from shared.instants import format_instant
 from shared.problem import Problem, problem_responses
 from shared.settings import Settings
-from shared.topics import READINGS
+from shared.topics import READINGS, READINGS_JSON
 from shared.version import VERSION
 
 router = APIRouter(tags=["status"])
@@ -33,6 +34,7 @@ async def status(service: Service) -> StatusAnswer:
     async with service.engine.connect() as connection:
         handled = await read_progress(connection)
         instances = await _read_instances(connection)
+        blown = await _read_fuse(connection)
     try:
         ends = await service.ends.end_offsets(handled_topics(service.settings))
     except Problem:  # the rest is all the more worth knowing
@@ -46,6 +48,7 @@ async def status(service: Service) -> StatusAnswer:
         live_feed=service.feed.connected,
         viewers=service.stream.viewers,
         lag=lag_of(ends, handled) if ends else None,
+        fuse=blown,
         partitions=_partition_rows(service.settings, handled, ends),
         instances=instances,
     )
@@ -60,13 +63,13 @@ async def healthz() -> ProbeAnswer:
 @router.get(
     "/readyz",
     summary="Whether everything is ready",
-    response_model=ProbeAnswer,
-    responses={503: {"model": ProbeAnswer, "description": "Something is missing; `missing` names it."}},
+    response_model=ReadyAnswer,
+    responses={503: {"model": ReadyAnswer, "description": "Something is missing; `missing` names it."}},
 )
 async def readyz(service: Service) -> Response:
-    """200 only when ingest, balancers, PostgreSQL and Kafka are ready and every partition has an owner."""
-    missing = await _missing(service)
-    answer = ProbeAnswer(status="not ready" if missing else "ok", missing=missing)
+    """200 only when ingest, balancers, PostgreSQL and Kafka are ready, every partition has an owner, the fuse holds."""
+    missing, blown = await _missing(service)
+    answer = ReadyAnswer(status="not ready" if missing else "ok", missing=missing, fuse=blown)
     headers = {"Retry-After": "1"} if missing else {}
     return JSONResponse(answer.model_dump(), 503 if missing else 200, headers)
 
@@ -78,15 +81,16 @@ async def prometheus_metrics() -> Response:
     return Response(body, headers={"Content-Type": content_type})
 
 
-async def _missing(service: ApiService) -> list[str]:
-    """What is not ready, in words."""
+async def _missing(service: ApiService) -> tuple[list[str], FuseAnswer | None]:
+    """What is not ready, in words, and the fuse where it has blown."""
     found = [] if service.feed.connected else ["the live feed: Kafka does not answer or is still being read"]
     try:
         async with service.engine.connect() as connection:
             handled = await read_progress(connection)
             instances = await _read_instances(connection)
+            blown = await _read_fuse(connection)
     except DATABASE_TROUBLE:
-        return ["PostgreSQL does not answer", *found]
+        return ["PostgreSQL does not answer", *found], None
     for needed in _NEEDED_SERVICES:
         of_kind = [instance for instance in instances if instance.service == needed]
         if not any(instance.ready and instance.fresh for instance in of_kind):
@@ -97,7 +101,17 @@ async def _missing(service: ApiService) -> list[str]:
     ]
     if without_owner:
         found.append(f"partitions without an owner: {', '.join(map(str, without_owner))}")
-    return found
+    if blown is not None:
+        found.append(stopped_text(blown.topic, blown.reason))
+    return found, blown
+
+
+async def _read_fuse(connection: AsyncConnection) -> FuseAnswer | None:
+    """The fuse of the JSON topic where it has blown."""
+    row = (await connection.execute(select(fuse).where(fuse.c.topic == READINGS_JSON))).one_or_none()
+    if row is None:
+        return None
+    return FuseAnswer(topic=row.topic, reason=row.reason, blown_at=_instant(row.blown_at) or "")
 
 
 async def _read_instances(connection: AsyncConnection) -> list[InstanceRow]:

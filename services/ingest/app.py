@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from services.ingest.description import ABOUT, PARAMETERS, REQUEST_BODY, Answer
+from services.ingest.fuse_keeper import FuseKeeper
 from services.ingest.http_door import HttpDoor
 from services.ingest.intake import Intake
 from services.ingest.json_topic import JsonTopic
@@ -32,24 +34,26 @@ class IngestService:
         """Makes the parts; nothing runs yet."""
         self.log = LogWriter(settings)
         self.intake = Intake(self.log, clock)
+        self.fuse = FuseKeeper(settings, time.monotonic)
         self.follower = TopologyFollower(settings, self.intake.in_thread, self.state)
         self.door = HttpDoor(self.intake, lambda: self.follower.lookup)
-        self._topic = JsonTopic(settings, self.intake, lambda: self.follower.lookup)
+        self._topic = JsonTopic(settings, self.intake, lambda: self.follower.lookup, self.fuse)
 
     def state(self) -> tuple[bool, str]:
-        """Whether readings can be taken, and else why not."""
+        """Whether the HTTP door takes readings; and what an operator should know: why not, or of a blown fuse."""
         missing = []
         if self.follower.lookup is None:
             missing.append("no topology yet" if self.follower.connected else "PostgreSQL cannot be reached")
         if not self.log.reachable:
             missing.append("Kafka cannot be reached")
-        return not missing, "; ".join(missing)
+        return not missing, "; ".join([*missing, self.fuse.stopped_because] if self.fuse.stopped_because else missing)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Runs the tasks beside the routes."""
         tasks = [
-            asyncio.create_task(part.run(), name=type(part).__name__) for part in (self.log, self.follower, self._topic)
+            asyncio.create_task(part.run(), name=type(part).__name__)
+            for part in (self.log, self.follower, self.fuse, self._topic)
         ]
         for task in tasks:
             task.add_done_callback(_end_process_on_bug)
@@ -120,11 +124,11 @@ def _add_probes(app: FastAPI, running_service: RunningService) -> None:
     async def healthz() -> dict[str, bool]:
         return {"alive": True}
 
-    @app.get("/readyz", summary="Readings can be taken", responses=problem_responses(503))
+    @app.get("/readyz", summary="All doors take readings", responses=problem_responses(503))
     async def readyz() -> dict[str, bool | int]:
         service = running_service()
         ready, detail = service.state()
-        if not ready:
+        if not ready or service.fuse.stopped_because:
             raise busy(f"Ingest is not ready: {detail}.")
         lookup = service.follower.lookup
         return {"ready": True, "topology": lookup.number if lookup else 0}

@@ -17,6 +17,7 @@ from shared.limits import MESSAGE_READINGS_MAX
 from shared.readings_message import READINGS_HEADERS, encode_readings
 from shared.rejected_message import RejectedDelivery, encode_rejected, rejected_headers
 from shared.topics import READINGS, REJECTED
+from shared.words import RejectReason
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -31,7 +32,8 @@ class Receipt:
 
     accepted: int = 0
     rejected: int = 0
-    by_reason: dict[str, int] = field(default_factory=dict)
+    rejected_places: dict[RejectReason, list[int]] = field(default_factory=dict)
+    """Of each reason, the places of the rejected deliveries in the body, from 0."""
     errors_json: list[bytes] = field(default_factory=list)
     """Each rejected delivery as JSON, in the order of the body; bytes, since there may be a million."""
 
@@ -109,6 +111,6 @@ def _note(receipt: Receipt, rejected: list[Rejected]) -> None:
     for item in rejected:
         reason = item.rejection.reason
         receipt.rejected += 1
-        receipt.by_reason[reason] = receipt.by_reason.get(reason, 0) + 1
+        receipt.rejected_places.setdefault(reason, []).append(item.index)
         error = {"index": item.index, "reason": reason, "detail": item.rejection.detail}
         receipt.errors_json.append(orjson.dumps(error))

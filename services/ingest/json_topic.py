@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from services.ingest.checked import Checked
+from services.ingest.fuse_keeper import FuseKeeper
 from services.ingest.intake import Intake, Receipt
 from services.ingest.json_deliveries import check_spans
 from services.ingest.json_lines import find_lines
@@ -41,28 +42,33 @@ Records = list[ConsumerRecord[bytes, bytes]]
 class JsonTopic:
     """Reads the topic into the log."""
 
-    def __init__(self, settings: Settings, intake: Intake, current_lookup: Callable[[], SeriesLookup | None]) -> None:
-        """`current_lookup` gives the lookup in use; nothing is read while there is none."""
+    def __init__(
+        self, settings: Settings, intake: Intake, current_lookup: Callable[[], SeriesLookup | None], fuse: FuseKeeper
+    ) -> None:
+        """`current_lookup` gives the lookup in use; nothing is read while there is none, nor while `fuse` is blown."""
         self._settings = settings
         self._intake = intake
         self._current_lookup = current_lookup
+        self._fuse = fuse
 
     async def run(self) -> None:
         """Reads until it is cancelled; after any fault of Kafka with a new consumer from what was committed."""
         while True:
+            await self._fuse.wait_until_may_read()
             if self._current_lookup() is not None:
                 try:
                     await self._consume()
                 except (KafkaError, OSError, TimeoutError) as error:
                     _log.warning("reading %s starts again: %r", READINGS_JSON, error)
-            await asyncio.sleep(_RETRY_S)
+            if self._fuse.may_read():
+                await asyncio.sleep(_RETRY_S)
 
     async def _consume(self) -> None:
         # From the earliest where nothing was committed: what was sent before the first start counts too.
         consumer = make_consumer(self._settings, READINGS_JSON, group=GROUP, offset_reset="earliest")
         try:
             await consumer.start()
-            while True:
+            while self._fuse.may_read():
                 fetched = await consumer.getmany(timeout_ms=1000, max_records=_RECORDS_AT_ONCE)
                 for partition, records in fetched.items():
                     await self._take_partition(consumer, partition, records)
@@ -71,6 +77,8 @@ class JsonTopic:
 
     async def _take_partition(self, consumer: AIOKafkaConsumer, partition: TopicPartition, records: Records) -> None:
         for some in batches_of(records):
+            if not self._fuse.may_read():
+                return  # what is not committed is read again when the fuse is mended
             await self._take(some)
             try:
                 await consumer.commit({partition: some[-1].offset + 1})
@@ -89,6 +97,7 @@ class JsonTopic:
             else:
                 INGEST_READINGS.labels("topic", "accepted").inc(receipt.accepted)
                 INGEST_READINGS.labels("topic", "rejected").inc(receipt.rejected)
+                self._fuse.judge(len(lines), receipt)
                 return
 
     async def _take_lines(self, lines: "MessageLines") -> Receipt:
@@ -120,6 +129,10 @@ class MessageLines:
         self.body = b"\n".join([record.value or b"" for record in records])
         self.spans = find_lines(np.frombuffer(self.body, np.uint8))
         self._message_starts: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        """How many lines."""
+        return len(self.spans[0])
 
     def position(self, index: int) -> str:
         """Like `bilans.readings.json/2@1234 line 3`, lines of a message counted from 1."""

@@ -54,12 +54,12 @@ def test_one_store_of_ones_own_without_the_other_is_refused() -> None:
 
 
 def test_the_services_are_told_what_up_was_asked(tmp_path: Path) -> None:
-    asked = options(tmp_path, port=9000, ingest_port=9001, clock="event")
+    asked = options(tmp_path, port=9000, ingest_port=9001, clock="event", fuse=False)
     environment = service_environment(asked, Stores("k:1", "postgresql://u@h/d"), KEY | {"BILANS_ARCHIVE": "here"})
     settings = read_settings(environment)
     assert (settings.kafka, settings.database_url) == ("k:1", "postgresql://u@h/d")
     assert (settings.port, settings.ingest_port, settings.clock) == (9000, 9001, "event")
-    assert (settings.data_dir, settings.api_key) == (tmp_path, "secret")
+    assert (settings.data_dir, settings.api_key, settings.fuse) == (tmp_path, "secret", False)
     assert settings.archive == str(Path("here").absolute())
     assert Path(environment["NUMBA_CACHE_DIR"]).is_dir()
 
