@@ -12,6 +12,7 @@ import asyncpg
 from fastapi import FastAPI, Response
 
 from services.balancer.archive_follower import ArchiveFollower
+from services.balancer.compaction import Compaction
 from services.balancer.loop import BalancerLoop
 from services.balancer.rejected_follower import follow_rejected
 from services.balancer.topologies import Topologies
@@ -72,7 +73,9 @@ def make_app(settings: Settings) -> FastAPI:
         running = crew.start(loop.run())
         crew.start(_beat(pool, settings, loop))
         crew.start(follow_rejected(settings))
-        crew.start(ArchiveFollower(settings, topologies).run())
+        follower = ArchiveFollower(settings, topologies)
+        crew.start(follower.run())
+        crew.start(Compaction(follower.archive, topologies, follower.written).run())
         try:
             yield
         finally:

@@ -96,6 +96,10 @@ class ArchiveFollower:
         """The offset up to which the partition was read, written or waiting to be."""
         return self._open[partition].end_offset if partition in self._open else 0
 
+    def written(self) -> dict[int, int]:
+        """Up to which offset each partition that is ours is archived, or is about to be."""
+        return {partition: batch.first_offset for partition, batch in self._open.items()}
+
     async def _follow(self) -> None:
         consumer = make_consumer(self._settings, group="bilans-archive")
         self.drop(list(self._open))

@@ -62,3 +62,17 @@ def cover(files: Sequence[ArchiveFile], first_offset: int, end_offset: int | Non
         for piece in pieces
         if piece.first_offset < end_offset
     ]
+
+
+def contained(files: Sequence[ArchiveFile]) -> list[ArchiveFile]:
+    """The files all of whose offsets one other file holds: each may go, whoever else deletes some of them.
+
+    The largest of those that hold an offset is in no other, so it always stays.
+    """
+    found = []
+    reached = -1
+    for file in sorted(files, key=lambda file: (file.first_offset, -file.end_offset)):
+        if file.end_offset <= reached:
+            found.append(file)
+        reached = max(reached, file.end_offset)
+    return found

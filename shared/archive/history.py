@@ -89,7 +89,7 @@ def read_piece(archive: Archive, piece: Piece, slots: Int32Array | None = None) 
         table = file.read_row_groups(groups, columns=list(PLACE_COLUMNS))
     readings = ArchivedReadings(
         _column(table, "slot", pa.int32()),
-        _column(table, "ts", pa.int64()),
+        _column(table, "ts", pa.timestamp("s", tz="UTC"), pa.int64()),  # Parquet knows no seconds: it has milliseconds
         _column(table, "value", pa.int64()),
         _column(table, "version", pa.int32()),
         _column(table, "log_offset", pa.int64()),
@@ -103,8 +103,11 @@ def read_piece(archive: Archive, piece: Piece, slots: Int32Array | None = None) 
     return readings if wanted.all() else readings.take(wanted)
 
 
-def _column(table: pa.Table, name: str, kind: pa.DataType) -> Any:
-    return table.column(name).cast(kind).to_numpy()
+def _column(table: pa.Table, name: str, *kinds: pa.DataType) -> Any:
+    column = table.column(name)
+    for kind in kinds:
+        column = column.cast(kind)
+    return column.to_numpy()
 
 
 def _row_groups(metadata: pq.FileMetaData, slots: Int32Array | None) -> list[int]:
