@@ -14,7 +14,7 @@ from shared.balance.changes import (
     Changes,
 )
 from shared.balance.edges import CHANGES_TYPE, MEMORY_TYPE, PLACEMENT_TYPE, broken_between, edge
-from shared.balance.memory import UNKNOWN, SeriesMemory
+from shared.balance.memory import COMPLETE_S, UNKNOWN, SeriesMemory
 from shared.balance.placement import Placement
 from shared.limits import MEASURED_BRACKET_S_MAX, QUARTER_S
 from shared.words import ENERGY_REGISTERS, RENEWABLE_KINDS, MeterKind, Register
@@ -121,7 +121,7 @@ def count_memory(
     if memory.holds[slot] == 0 or placement.register[slot] >= ENERGY_REGISTERS:
         return 1
     first_s = memory.held_s[slot, 0] // QUARTER_S * QUARTER_S
-    if placement.first_exchange[slot] != placement.first_exchange[slot + 1] and memory.base_width_s[slot] == UNKNOWN:
+    if placement.first_exchange[slot] != placement.first_exchange[slot + 1] and memory.since_s[slot] == COMPLETE_S:
         first_s = min(first_s, placement.exchange_at_s[placement.first_exchange[slot]] // QUARTER_S * QUARTER_S)
     first_s = max(first_s, since_s // QUARTER_S * QUARTER_S)
     newest_s = memory.held_s[slot, memory.holds[slot] - 1]

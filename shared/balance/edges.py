@@ -118,9 +118,7 @@ def exchanged_edge(memory: SeriesMemory, placement: Placement, slot: int, edge_s
 @nb.njit(_EDGE_TYPE(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
 def edge(memory: SeriesMemory, placement: Placement, slot: int, edge_s: int) -> tuple[int, int]:
     """R of a series at an edge and the width of the bracket that gave it (0: a reading on it; UNKNOWN), rule 2."""
-    if memory.base_width_s[slot] != UNKNOWN and edge_s <= memory.base_edge_s[slot]:
-        if edge_s == memory.base_edge_s[slot]:
-            return memory.base_value[slot], memory.base_width_s[slot]
+    if edge_s < memory.since_s[slot]:
         return 0, UNKNOWN
     held = held_until(memory, slot, edge_s)
     if placement.first_exchange[slot] != placement.first_exchange[slot + 1]:

@@ -10,7 +10,7 @@ import numba as nb
 
 from shared.balance.changes import Changes
 from shared.balance.counting import count_energy, count_windows, last_settled
-from shared.balance.edges import CHANGES_TYPE, MEMORY_TYPE, PLACEMENT_TYPE, edge, held_until
+from shared.balance.edges import CHANGES_TYPE, MEMORY_TYPE, PLACEMENT_TYPE, held_until
 from shared.balance.memory import GAPS, Int8Array, Int32Array, Int64Array, SeriesMemory
 from shared.balance.placement import Placement
 from shared.limits import BRACKET_S_MAX, EARLIEST_INSTANT_S, QUARTER_S
@@ -19,19 +19,22 @@ from shared.words import ENERGY_REGISTERS, Outcome
 _APPLIED, _UNCHANGED, _PENDING, _CONFLICT = (int(outcome) for outcome in Outcome)
 
 
-@nb.njit(nb.void(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
-def forget(memory: SeriesMemory, placement: Placement, slot: int, memory_s: int) -> None:
-    """Lets go of readings that bracket no edge in memory, and keeps R at the last edge before what stays (rule 12)."""
+@nb.njit(nb.void(MEMORY_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
+def forget(memory: SeriesMemory, slot: int, memory_s: int) -> None:
+    """Lets go of what no window needs any more that the stream may still change (rule 12).
+
+    What comes in the stream from here on lies at or after the oldest edge in memory. So it changes R after the last
+    reading before that edge at most, and with it the energy since the edge before that reading: R stays known there.
+    """
     newest_s = memory.held_s[slot, memory.holds[slot] - 1]
     oldest_edge_s = (newest_s - memory_s) // QUARTER_S * QUARTER_S
-    drop = held_until(memory, slot, oldest_edge_s) - 1
+    last = held_until(memory, slot, oldest_edge_s - 1) - 1
+    if last <= 0:
+        return
+    drop = held_until(memory, slot, memory.held_s[slot, last] // QUARTER_S * QUARTER_S) - 1
     if drop <= 0:
         return
-    base_edge_s = memory.held_s[slot, drop] // QUARTER_S * QUARTER_S
-    base, width_s = edge(memory, placement, slot, base_edge_s)
-    memory.base_edge_s[slot] = base_edge_s
-    memory.base_value[slot] = base
-    memory.base_width_s[slot] = width_s
+    memory.since_s[slot] = memory.held_s[slot, drop]
     stay = memory.holds[slot] - drop
     for k in range(stay):
         memory.held_s[slot, k] = memory.held_s[slot, k + drop]
@@ -120,7 +123,7 @@ def append(
     """
     count = memory.holds[slot]
     if count == memory.held_s.shape[1]:
-        forget(memory, placement, slot, memory_s)
+        forget(memory, slot, memory_s)
         count = memory.holds[slot]
     if count == 0:
         put_in(memory, slot, 0, instant_s, value, version)
@@ -244,7 +247,7 @@ def insert(
     if k > 0 and memory.held_s[slot, k - 1] >= edge_before_s and edge_after_s >= memory.held_s[slot, k]:
         return _UNCHANGED  # no edge between it and either neighbour: it decides nothing
     if memory.holds[slot] == memory.held_s.shape[1]:
-        forget(memory, placement, slot, memory_s)
+        forget(memory, slot, memory_s)
         k = held_until(memory, slot, instant_s)
     first_s, last_s = touched_windows(memory, placement, slot, k, instant_s)
     if changes.used[0] + (last_s - first_s) // QUARTER_S + 1 > len(changes.zone):

@@ -16,7 +16,10 @@ Int32Array = npt.NDArray[np.int32]
 Int8Array = npt.NDArray[np.int8]
 
 UNKNOWN = -1
-"""What `base_width_s` holds while the base edge is unknown."""
+"""The width of a bracket of an edge whose R is unknown."""
+
+COMPLETE_S = -(2**62)
+"""What `since_s` holds while a series has forgotten nothing."""
 
 GAPS = 8
 """How many gaps between readings a series' cadence is the median of (design section 3)."""
@@ -25,8 +28,9 @@ GAPS = 8
 class SeriesMemory(NamedTuple):
     """What a partition remembers of its series (rule 12). S slots, C readings held a series at most.
 
-    The readings held are in the order of time: the newest, and those that bracket an edge of the last 48 hours. Of what
-    was forgotten, the base stays: R at the last edge at or before the oldest reading held.
+    The readings held are in the order of time: the newest, those that bracket an edge of the last 48 hours, and those
+    that bracket the last edge before all that the stream may still change. What lies before is settled, and the archive
+    alone needs to know it.
     """
 
     holds: Int32Array
@@ -37,12 +41,9 @@ class SeriesMemory(NamedTuple):
     """[S, C] their values as the register showed them."""
     held_version: Int32Array
     """[S, C] their versions."""
-    base_edge_s: Int64Array
-    """[S] the base edge; meaningless while its width is UNKNOWN."""
-    base_value: Int64Array
-    """[S] R at the base edge, exchanges counted in."""
-    base_width_s: Int64Array
-    """[S] the width of the bracket that gave it, 0 for a reading on the edge, or UNKNOWN."""
+    since_s: Int64Array
+    """[S] the instant of the oldest reading held where older ones were forgotten, else COMPLETE_S. Windows that start
+    before it are the archive's."""
     before_s: Int64Array
     """[S] the instant of the reading before the newest (-1: none): a series' power is the slope between the two."""
     before_value: Int64Array
@@ -54,12 +55,12 @@ class SeriesMemory(NamedTuple):
 
 
 def held_max(memory_s: int = MEMORY_S) -> int:
-    """How many readings a series may have to hold: two for each edge in memory, the first, the newest, one coming in.
+    """How many readings a series may have to hold: two an edge in memory, three before, the newest, one coming in.
 
     The edges in memory are those of the last `memory_s` seconds and the edge before them (rule 12).
     """
     edges = memory_s // QUARTER_S + 2
-    return 2 * edges + 4
+    return 2 * edges + 5
 
 
 def empty_memory(slots: int, memory_s: int = MEMORY_S) -> SeriesMemory:
@@ -70,9 +71,7 @@ def empty_memory(slots: int, memory_s: int = MEMORY_S) -> SeriesMemory:
         held_s=np.zeros((slots, held), np.int64),
         held_value=np.zeros((slots, held), np.int64),
         held_version=np.zeros((slots, held), np.int32),
-        base_edge_s=np.zeros(slots, np.int64),
-        base_value=np.zeros(slots, np.int64),
-        base_width_s=np.full(slots, UNKNOWN, np.int64),
+        since_s=np.full(slots, COMPLETE_S, np.int64),
         before_s=np.full(slots, -1, np.int64),
         before_value=np.zeros(slots, np.int64),
         gap_s=np.zeros((slots, GAPS), np.int32),
@@ -86,7 +85,7 @@ def grown_memory(memory: SeriesMemory, slots: int) -> SeriesMemory:
     if slots <= before:
         return memory
     # held_max the other way round: the new rows get the same capacity.
-    memory_s = ((memory.held_s.shape[1] - 4) // 2 - 2) * QUARTER_S
+    memory_s = ((memory.held_s.shape[1] - 5) // 2 - 2) * QUARTER_S
     larger = empty_memory(slots, memory_s)
     for name, array in larger._asdict().items():
         array[:before] = getattr(memory, name)

@@ -108,10 +108,11 @@ def window_energies(series: ReferenceSeries) -> Iterator[tuple[int, int, bool]]:
 class ReferenceBalance:
     """A partition's balance from all that ever came. Zones are numbered; `zone_parent[z]` is −1 at the root."""
 
-    def __init__(self, series: list[ReferenceSeries], zone_parent: list[int]) -> None:
+    def __init__(self, series: list[ReferenceSeries], zone_parent: list[int], memory_s: int = MEMORY_S) -> None:
         """Takes series without readings, by slot."""
         self.series = series
         self.zone_parent = zone_parent
+        self.memory_s = memory_s
 
     def apply(self, slot: int, instant_s: int, value: int, version: int) -> Outcome:
         """Takes a reading and says what became of it (rules 1, 10, 11). A pending one is not counted in."""
@@ -128,9 +129,14 @@ class ReferenceBalance:
         if newest_s is None or instant_s > newest_s:
             readings[instant_s] = (value, version)
             return Outcome.APPLIED
-        if instant_s < newest_s - MEMORY_S:
+        if instant_s < newest_s - self.memory_s:
             return Outcome.PENDING
-        decides = instant_s == newest_s or self._decides(readings, instant_s)
+        return self.take(slot, instant_s, value, version)
+
+    def take(self, slot: int, instant_s: int, value: int, version: int) -> Outcome:
+        """Takes a reading of an energy register however old it is: a late one when its turn has come (rule 11)."""
+        readings = self.series[slot].readings
+        decides = instant_s == max(readings) or self._decides(readings, instant_s)
         if instant_s not in readings:
             readings[instant_s] = (value, version)
             return Outcome.APPLIED if decides else Outcome.UNCHANGED
