@@ -37,7 +37,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+advertised.listeners=PLAINTEXT://{host}:{advertised_port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
@@ -74,9 +74,13 @@ num.io.threads=4
 class EmbeddedKafka:
     """A broker with its data in `data_dir`; it ends with this process."""
 
-    def __init__(self, data_dir: Path, log: Path) -> None:
-        """`data_dir` holds the broker's configuration, remembered ports and log segments; `log` its output."""
+    def __init__(self, data_dir: Path, log: Path, advertised_port: int | None = None) -> None:
+        """`data_dir` holds the broker's configuration, remembered ports and log segments; `log` its output.
+
+        `advertised_port` is where clients are told to reach it, when something stands in between; else its own.
+        """
         self._folder = data_dir.absolute()
+        self._advertised_port = advertised_port
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
         self._class_path = ""
@@ -109,6 +113,7 @@ class EmbeddedKafka:
             _PROPERTIES.format(
                 host=LOOPBACK,
                 port=self._port,
+                advertised_port=self._advertised_port or self._port,
                 controller_port=self._controller_port,
                 # A properties file takes a backslash for the start of an escape.
                 data=str(data).replace("\\", "\\\\"),

@@ -45,6 +45,11 @@ class Comparison:
 
 async def compare_with_tables(database_url: str, recomputation: Recomputation) -> Comparison:
     """Sums the partial rows over the partitions and compares every sum of every window."""
+    return compare_sums(await fetch_sums(database_url), recomputation)
+
+
+async def fetch_sums(database_url: str) -> dict[tuple[str, int], dict[str, int]]:
+    """The partial rows summed over the partitions, by zone and window (start in seconds)."""
     sums = ", ".join(f"sum({name})::bigint AS {name}" for name in COLUMNS)
     connection = await asyncpg.connect(database_url)
     try:
@@ -54,15 +59,20 @@ async def compare_with_tables(database_url: str, recomputation: Recomputation) -
         )
     finally:
         await connection.close()
-    found = {(row["zone"], row["start_s"]): {name: row[name] for name in COLUMNS} for row in rows}
+    return {(row["zone"], row["start_s"]): {name: row[name] for name in COLUMNS} for row in rows}
+
+
+def compare_sums(found: dict[tuple[str, int], dict[str, int]], recomputation: Recomputation) -> Comparison:
+    """Compares what `fetch_sums` found with the recomputation; a window that only one of them knows is zeros there."""
+    unexpected = dict(found)
     comparison = Comparison()
     for zone in recomputation.zones:
         for start_s in recomputation.windows(zone):
             partial = recomputation.partial(zone, start_s)
             expected = {name: partial[name] for name in COLUMNS}
             comparison.windows += 1
-            comparison.hold(f"{zone} {_text(start_s)}", expected, found.pop((zone, start_s), None))
-    for (zone, start_s), sums_found in found.items():
+            comparison.hold(f"{zone} {_text(start_s)}", expected, unexpected.pop((zone, start_s), None))
+    for (zone, start_s), sums_found in unexpected.items():
         comparison.hold(f"{zone} {_text(start_s)}", dict.fromkeys(COLUMNS, 0), sums_found)
     return comparison
 

@@ -1,0 +1,40 @@
+"""The fault runs: only `bilans test --faults-ci` and `--faults` collect them (they set the variable of tier.py)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.scene import Scene
+from tests.faults.tier import TIER
+
+_recoveries_s: list[float] = []
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leaves the fault runs out of the default suite."""
+    return True if not TIER and collection_path.name.startswith("test_") else None
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A cluster with one balancer, for all tests of a file: each goes on where the one before ended."""
+    running = Scene(tmp_path_factory.mktemp("scene"))
+    try:
+        yield running
+    finally:
+        _recoveries_s.extend(running.recoveries_s)
+        running.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how long recoveries took, as JSON."""
+    if _recoveries_s:
+        line = {"recoveries": len(_recoveries_s), "recovery_p95_s": p95(_recoveries_s), "longest_s": max(_recoveries_s)}
+        terminalreporter.write_line(json.dumps(line))
+
+
+def p95(figures: list[float]) -> float:
+    """The figure that at least 95 in 100 do not exceed."""
+    return sorted(figures)[-(-len(figures) * 95 // 100) - 1]

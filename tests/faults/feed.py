@@ -1,0 +1,101 @@
+"""An endless stream of readings: a tenth of the rural week's meters, week after week, the registers going on."""
+
+import csv
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tests.end_to_end.slices import RURAL_WEEK
+
+EVERY = 10
+"""One meter of so many is taken, and all boundary meters: about 850 readings a quarter, in all zones."""
+READINGS_SCHEMA = pa.schema(
+    [
+        ("meter", pa.string()),
+        ("register", pa.string()),
+        ("ts", pa.timestamp("s", tz="UTC")),
+        ("value", pa.int64()),
+        ("version", pa.int32()),
+    ]
+)
+
+
+def small_topology(folder: Path) -> Path:
+    """The rural week's topology in `folder`, with the feed's meters only."""
+    folder.mkdir(parents=True)
+    for name in ("zones.csv", "members.csv"):
+        shutil.copy(RURAL_WEEK / name, folder / name)
+    with (RURAL_WEEK / "meters.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = list(csv.reader(file))
+    kind = header.index("kind")
+    with (folder / "meters.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(
+            [header, *(row for number, row in enumerate(rows) if number % EVERY == 0 or row[kind] == "boundary")]
+        )
+    return folder
+
+
+class Feed:
+    """Quarter after quarter of all series of `small_topology`."""
+
+    def __init__(self, topology: Path) -> None:
+        with (topology / "meters.csv").open(encoding="utf-8", newline="") as file:
+            meters = [row["meter"] for row in csv.DictReader(file)]
+        table = pq.read_table(RURAL_WEEK / "readings.parquet")
+        table = table.filter(pc.is_in(table["meter"], pa.array(meters)))
+        names = pc.binary_join_element_wise(
+            table["meter"].cast(pa.string()), table["register"].cast(pa.string()), "|"
+        ).combine_chunks()
+        coded = names.dictionary_encode()
+        self._series = [name.split("|") for name in coded.dictionary.to_pylist()]
+        instants = table["ts"].cast(pa.timestamp("s", tz="UTC")).cast(pa.int64()).to_numpy()
+        self._first_s = int(instants.min())
+        self._quarters = int(instants.max() - self._first_s) // 900
+        """Of a week; the last reading of one is the first of the next."""
+        self._values: npt.NDArray[np.int64] = np.full((self._quarters + 1, len(self._series)), -1, np.int64)
+        self._values[(instants - self._first_s) // 900, coded.indices.to_numpy()] = table["value"].to_numpy()
+        assert (self._values >= 0).all(), "a series with a gap: the weeks could not follow each other"
+        self.next = 0
+        """The number of the quarter that `take` gives next."""
+
+    @property
+    def series(self) -> int:
+        """How many readings a quarter has."""
+        return len(self._series)
+
+    def instant_s(self, number: int) -> int:
+        """When the readings of quarter `number` were taken."""
+        return self._first_s + number * 900
+
+    def take(self, count: int = 1) -> pa.Table:
+        """The next quarters' readings."""
+        self.next += count
+        return pa.concat_tables([self.quarter(number) for number in range(self.next - count, self.next)])
+
+    def quarter(self, number: int) -> pa.Table:
+        """The readings of one quarter, version 0."""
+        week, place = divmod(number, self._quarters)
+        value = self._values[place] + week * (self._values[-1] - self._values[0])
+        at = pa.scalar(self.instant_s(number), pa.int64()).cast(pa.timestamp("s", tz="UTC"))
+        count = len(self._series)
+        return pa.table(
+            [
+                pa.array([meter for meter, _ in self._series]),
+                pa.array([register for _, register in self._series]),
+                pa.repeat(at, count),
+                pa.array(value),
+                pa.repeat(pa.scalar(0, pa.int32()), count),
+            ],
+            schema=READINGS_SCHEMA,
+        )
+
+
+def later(table: pa.Table, by: timedelta) -> pa.Table:
+    """The readings of `table` with their instants moved."""
+    return table.set_column(2, "ts", pc.add(table["ts"], pa.scalar(by, pa.duration("s"))))

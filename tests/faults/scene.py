@@ -1,0 +1,239 @@
+"""A cluster under load with a reader beside it; whatever happens in between, the whole history is judged at the end."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import httpx
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.topics import READINGS
+from tests.end_to_end.recompute_topology import read_plain_topology
+from tests.faults.checker import problems
+from tests.faults.cluster import Cluster, eventually
+from tests.faults.feed import Feed, small_topology
+from tests.faults.history import Body, History, Refused
+from tests.faults.observer import Reader, look
+
+ZONES = ["CLUSTER", "GPZ-1", "F-ZYWIEC"]
+SETTLED_S_MAX = 90
+RETRY_S = 0.2
+NDJSON = "application/x-ndjson"
+WINDOWS_WATCHED = 40
+"""The reader looks at so many windows behind the newest, and at some ahead of it."""
+
+
+class Sender:
+    """Posts bodies until they are acknowledged, and notes them."""
+
+    def __init__(self, ingest: Callable[[], str], history: History) -> None:
+        self._ingest = ingest
+        self._history = history
+
+    async def send(self, client: httpx.AsyncClient, readings: pa.Table, refused: Sequence[Refused] = ()) -> None:
+        """Sends the good ones with those to be refused behind them; returns when they are acknowledged."""
+        lines = ndjson(readings) + b"".join(one.original + b"\n" for one in refused)
+        body = Body(readings, tuple(refused), tries=0, acknowledged=False)
+        self._history.bodies.append(body)
+        place = len(self._history.bodies) - 1
+        tries = 0
+        while True:
+            tries += 1
+            # Noted before it is sent: a try that is broken off may arrive.
+            self._history.bodies[place] = Body(readings, tuple(refused), tries, acknowledged=False)
+            answer = await self._try(client, lines)
+            if answer is not None and answer.status_code == 202:
+                break
+            assert answer is None or answer.status_code in (429, 503), f"{answer.status_code} {answer.text}"
+            await asyncio.sleep(RETRY_S)
+        self._history.bodies[place] = Body(readings, tuple(refused), tries, acknowledged=True)
+        receipt = answer.json()
+        errors = [(error["index"], error["reason"]) for error in receipt["errors"]]
+        expected = [(len(readings) + number, one.reason) for number, one in enumerate(refused)]
+        assert (receipt["accepted"], errors) == (len(readings), expected), receipt["errors"][:5]
+
+    async def _try(self, client: httpx.AsyncClient, lines: bytes) -> httpx.Response | None:
+        """One try; None without an answer."""
+        try:
+            return await client.post(
+                f"{self._ingest()}/v1/readings", content=lines, headers={"Content-Type": NDJSON}, timeout=30
+            )
+        except httpx.TransportError:
+            return None
+
+
+def ndjson(readings: pa.Table) -> bytes:
+    """A line for each reading."""
+    texts = pc.strftime(readings["ts"], "%Y-%m-%dT%H:%M:%SZ").to_pylist()
+    columns = [readings["meter"].to_pylist(), readings["register"].to_pylist(), texts]
+    columns += [readings["value"].to_pylist(), readings["version"].to_pylist()]
+    names = ("meter", "register", "ts", "value", "version")
+    return b"".join(orjson.dumps(dict(zip(names, row, strict=True))) + b"\n" for row in zip(*columns, strict=True))
+
+
+class Scene:
+    """A running cluster, its feed and all that was sent and seen since its start."""
+
+    def __init__(self, folder: Path, balancers: int = 1) -> None:
+        """Starts it; blocks until it is ready."""
+        topology = small_topology(folder / "topology")
+        self.plain_topology = read_plain_topology(topology)
+        self.feed = Feed(topology)
+        self.history = History()
+        self.cluster = Cluster(folder, topology)
+        self.sender = Sender(lambda: self.cluster.ingest, self.history)
+        self.recoveries_s: list[float] = []
+        """From each kill of a balancer to the first commit after it."""
+        self._begun_s = time.monotonic()
+        self._sent_before = 0
+        try:
+            self.cluster.start(balancers)
+        except BaseException:
+            self.cluster.close()
+            raise
+
+    # --- load -------------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def load(self, quarters_per_s: float = 4.0, *, archive: bool = False) -> AsyncIterator[None]:
+        """Quarters are sent and a reader polls inside the block; behind it the whole history is judged."""
+        reader = self._reader()
+        tasks = [asyncio.create_task(self._send_quarters(reader, quarters_per_s)), asyncio.create_task(reader.run())]
+        try:
+            await self.get_on(2)
+            yield
+            assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
+            sending = tasks.pop(0)
+            await self._end_sending(sending)
+            await self.settle()
+        except BaseException:
+            print(self.cluster.logs())
+            raise
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+        await self.judge(archive=archive)
+        assert reader.polls > 0
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """A reader polls inside the block, which sends by itself; behind it the whole history is judged."""
+        reader = self._reader()
+        self._watch(reader)
+        task = asyncio.create_task(reader.run())
+        try:
+            yield
+            await self.settle()
+        except BaseException:
+            print(self.cluster.logs())
+            raise
+        finally:
+            task.cancel()
+            ended = (await asyncio.gather(task, return_exceptions=True))[0]
+        if isinstance(ended, Exception):
+            raise ended
+        await self.judge()
+
+    def _reader(self) -> Reader:
+        settings = self.cluster.settings
+        return Reader(self.history, lambda: self.cluster.api, settings.database_url, ZONES, self._begun_s)
+
+    def _watch(self, reader: Reader) -> None:
+        first, last = self.feed.next - WINDOWS_WATCHED, self.feed.next + 4
+        reader.range = _text(self.feed.instant_s(first)), _text(self.feed.instant_s(last))
+
+    async def _send_quarters(self, reader: Reader, quarters_per_s: float) -> None:
+        self._stopping = asyncio.Event()
+        async with httpx.AsyncClient() as client:
+            while not self._stopping.is_set():
+                began_s = time.monotonic()
+                self._watch(reader)
+                await self.sender.send(client, self.feed.take())
+                await asyncio.sleep(max(0.0, 1 / quarters_per_s - (time.monotonic() - began_s)))
+
+    async def _end_sending(self, sending: asyncio.Task[None]) -> None:
+        self._stopping.set()
+        await asyncio.wait_for(sending, SETTLED_S_MAX)
+
+    async def get_on(self, bodies: int, seconds: float = 60) -> None:
+        """Waits until so many more bodies are acknowledged."""
+        target = self._acknowledged() + bodies
+        await eventually(lambda: self._acknowledged() >= target, seconds, f"{bodies} bodies were not taken")
+
+    def _acknowledged(self) -> int:
+        return sum(body.acknowledged for body in self.history.bodies)
+
+    async def send(self, readings: pa.Table, refused: Sequence[Refused] = ()) -> None:
+        """Sends one body."""
+        async with httpx.AsyncClient() as client:
+            await self.sender.send(client, readings, refused)
+
+    # --- recovery ---------------------------------------------------------------------------------------------------
+
+    async def first_commit_after(self, at_s: float, seconds: float = 60) -> float:
+        """Waits for a flush after the instant `at_s` (wall time); how long after it that was."""
+        connection = await asyncpg.connect(self.cluster.settings.database_url)
+        try:
+            until = time.monotonic() + seconds
+            while True:
+                newest_s: float = await connection.fetchval(
+                    "SELECT extract(epoch FROM max(updated_at))::float8 FROM progress WHERE topic = $1", READINGS
+                )
+                if newest_s > at_s:
+                    return newest_s - at_s
+                assert time.monotonic() < until, f"no flush within {seconds} s"
+                await asyncio.sleep(0.05)
+        finally:
+            await connection.close()
+
+    async def kill_and_recover(self, balancer: str) -> None:
+        """SIGKILL of a balancer, at once started again; notes how long it took to the next commit."""
+        self.cluster.kill(balancer)
+        at_s = time.time()
+        self.cluster.start_service(balancer)
+        self.recoveries_s.append(await self.first_commit_after(at_s))
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Waits until all that was acknowledged is handled and nothing is under way."""
+        until = time.monotonic() + SETTLED_S_MAX
+        said = ""
+        async with httpx.AsyncClient(timeout=10) as client:
+            while True:
+                try:
+                    answer = await client.get(f"{self.cluster.api}/v1/audit")
+                    said = answer.text
+                    books = answer.json()
+                    handled = answer.status_code == 200 and books["received"] >= self.history.acknowledged
+                    if handled and books["lag"] == books["pending"] == books["recomputing"] == 0:
+                        return
+                except httpx.TransportError as error:
+                    said = repr(error)
+                assert time.monotonic() < until, f"not settled within {SETTLED_S_MAX} s: {said}"
+                await asyncio.sleep(0.1)
+
+    async def judge(self, *, archive: bool = False) -> None:
+        """Holds the whole history and what stands now to the checker."""
+        settings, folder = self.cluster.settings, self.cluster.archive
+        outcome = await look(settings.kafka, settings.database_url, self.cluster.api, folder if archive else None)
+        found = await asyncio.to_thread(problems, self.history, outcome, self.plain_topology)
+        assert not found, "\n".join(found)
+
+    def close(self) -> None:
+        """Ends the cluster."""
+        self.cluster.close()
+
+
+def _text(instant_s: int) -> str:
+    return datetime.fromtimestamp(instant_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
