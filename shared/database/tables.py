@@ -168,6 +168,8 @@ progress = Table(
     Column("next_offset", BigInteger, nullable=False, server_default="0"),
     Column("next_position", Integer, nullable=False, server_default="0"),
     Column("history_step", BigInteger, nullable=False, server_default="0"),
+    Column("late_until", BigInteger, nullable=False, server_default="-1"),
+    Column("late_slot", Integer, nullable=False, server_default="0"),
     Column("topology", Integer, nullable=False, server_default="0"),
     _instant("event_now"),
     _instant("closed_until"),
@@ -176,7 +178,9 @@ progress = Table(
 )
 """How far a partition's results are in these tables, and who alone may move it (design section 7, steps 1 and 2):
 all messages before `next_offset`, and of that message the readings before `next_position`. `history_step` counts the
-steps that changed results beside the log: late readings applied, windows recounted after a change of topology."""
+steps that changed results beside the log: late readings applied, windows recounted after a change of topology. Of a
+batch of late readings under way `late_until` is its last message (−1: none is), and its series before `late_slot` are
+done."""
 
 SUM_COLUMNS: tuple[str, ...] = (
     *(f"{kind}_{flow}_wh" for kind in SUMMED_KINDS for flow in ("withdrawn", "injected")),
@@ -257,11 +261,13 @@ recount = Table(
     Column("topology_before", Integer, nullable=False),
     Column("topology_after", Integer, nullable=False),
     Column("windows", BigInteger, nullable=False),
+    Column("next_slot", Integer, nullable=False, server_default="0"),
     Column("content", LargeBinary, nullable=False),
     PrimaryKeyConstraint("partition", "log_offset"),
 )
 """What a switch of topology at `log_offset` still asks for: the series whose windows older than memory count
-differently, until they are recounted from the archive (design section 5)."""
+differently, until they are recounted from the archive (design section 5). Those before `next_slot` are done; `windows`
+are to go, at least."""
 
 series_memory = Table(
     "series_memory",

@@ -16,6 +16,8 @@ depends_on = None
 def upgrade() -> None:
     """Adds the tables and packs what waits in the late queue."""
     op.add_column("progress", sa.Column("history_step", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column("progress", sa.Column("late_until", sa.BigInteger(), server_default="-1", nullable=False))
+    op.add_column("progress", sa.Column("late_slot", sa.Integer(), server_default="0", nullable=False))
     op.add_column("rejected_reading", sa.Column("retried_at", sa.DateTime(timezone=True), nullable=True))
     op.create_table(
         "fuse",
@@ -31,6 +33,7 @@ def upgrade() -> None:
         sa.Column("topology_before", sa.Integer(), nullable=False),
         sa.Column("topology_after", sa.Integer(), nullable=False),
         sa.Column("windows", sa.BigInteger(), nullable=False),
+        sa.Column("next_slot", sa.Integer(), server_default="0", nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("partition", "log_offset", name="recount_pkey"),
     )
