@@ -26,6 +26,8 @@ _COMMANDS = {
     "up": _Entry("deploy.up_command", "up", "Runs Bilans on this machine, with its own Kafka and PostgreSQL."),
     "replay": _Entry("deploy.replay.command", "replay", "Sends a readings file to a running Bilans."),
     "topology": _Entry("deploy.topology_commands", "topology", "Checks and loads a folder of zones and meters."),
+    "rejected": _Entry("deploy.rejected.commands", "rejected", "Shows rejected readings, and sends them again."),
+    "verify": _Entry("deploy.verify.command", "verify", "Recomputes everything from the archive and compares."),
     "ingest": _Entry("deploy.service_commands", "ingest", "Runs one ingest, as the BILANS_… variables say."),
     "balancer": _Entry("deploy.service_commands", "balancer", "Runs one balancer, as the BILANS_… variables say."),
     "api": _Entry("deploy.service_commands", "api", "Runs one API, as the BILANS_… variables say."),

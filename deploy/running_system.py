@@ -46,6 +46,35 @@ def find_running_system(data_dir: Path | None, environment: Mapping[str, str] = 
     )
 
 
+def find_database(data_dir: Path | None, environment: Mapping[str, str] = os.environ) -> str:
+    """The database's URL of the system that runs under `data_dir`; without it the one in BILANS_DATABASE_URL.
+
+    Raises BilansError when it is not known.
+    """
+    url = _read_addresses(data_dir).database_url if data_dir is not None else environment.get("BILANS_DATABASE_URL", "")
+    if not url:
+        raise BilansError(
+            "Where Bilans keeps its database is not known.",
+            "Give --data-dir DIR, the folder of the running system, or set BILANS_DATABASE_URL.",
+        )
+    return url
+
+
+def find_archive(data_dir: Path | None, environment: Mapping[str, str] = os.environ) -> str:
+    """The archive's folder or URL: BILANS_ARCHIVE where it is set, else the one under the data folder.
+
+    Raises BilansError when it is not known.
+    """
+    data_dir = data_dir or (Path(environment["BILANS_DATA_DIR"]) if environment.get("BILANS_DATA_DIR") else None)
+    location = environment.get("BILANS_ARCHIVE", "") or (str(data_dir / "archive") if data_dir is not None else "")
+    if not location:
+        raise BilansError(
+            "Where Bilans keeps its archive is not known.",
+            "Give --data-dir DIR, the folder of the running system, or set BILANS_ARCHIVE.",
+        )
+    return location
+
+
 def _read_addresses(data_dir: Path) -> RunningSystem:
     file = data_dir / "run" / "addresses.json"
     try:

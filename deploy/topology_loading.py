@@ -3,17 +3,14 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
 import httpx
-from aiokafka.errors import KafkaError
-from sqlalchemy.exc import SQLAlchemyError
 
 from deploy.running_system import find_running_system
+from deploy.stores_answer import stores_answer
 from shared.database.engine import connect
 from shared.database.migrate import migrate
 from shared.errors import BilansError
@@ -50,7 +47,7 @@ async def load_and_wait(
     BilansError when a part does not answer or the time is over.
     """
     settings, api = _system(data_dir)
-    with _stores_answer():
+    with stores_answer():
         await asyncio.to_thread(migrate, settings.database_url)  # the database may be a new one
         connection = await connect(settings.database_url, application_name="bilans topology load")
         try:
@@ -67,18 +64,6 @@ async def load_and_wait(
             return LoadedTopology(number, number != before, await count_topology(connection, number))
         finally:
             await connection.close()
-
-
-@contextmanager
-def _stores_answer() -> Iterator[None]:
-    """Says in a person's words that the database or Kafka cannot be reached."""
-    way_out = "Is Bilans running? `./bilans up` starts it."
-    try:
-        yield
-    except (OSError, asyncpg.PostgresError, SQLAlchemyError) as error:
-        raise BilansError(f"The database does not answer as it should: {error}.", way_out) from error
-    except KafkaError as error:
-        raise BilansError(f"Kafka does not answer as it should: {error}.", way_out) from error
 
 
 async def _wait_until_recomputed(api: str, api_key: str, timeout_s: float) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import numpy as np
@@ -25,7 +26,7 @@ WITHOUT_ANSWER_S_MAX = 180.0
 _WAIT_S_FIRST, _WAIT_S_MAX = 0.2, 5.0
 _REQUEST_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 _ARROW = "application/vnd.apache.arrow.stream"
-_LINES = "application/x-ndjson"
+LINES = "application/x-ndjson"
 
 
 @dataclass(slots=True)
@@ -64,19 +65,22 @@ class ReadingSender:
 
         Raises BilansError when ingest refuses for good, StoppedError when told to stop before it could acknowledge.
         """
-        posts = [self._post(readings, body, _ARROW) for readings, body in bodies]
-        failures = [answer for answer in await asyncio.gather(*posts, return_exceptions=True) if answer is not None]
-        for failure in failures:
-            raise failure
+        posts = [self.post(readings, body, _ARROW) for readings, body in bodies]
+        for answer in await asyncio.gather(*posts, return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
 
     async def send_lines(self, lines: list[bytes]) -> None:
         """Sends JSON readings; raises as `send` does."""
         for start in range(0, len(lines), 10_000):
             part = lines[start : start + 10_000]
-            await self._post(len(part), b"\n".join(part), _LINES)
+            await self.post(len(part), b"\n".join(part), LINES)
 
-    async def _post(self, readings: int, body: bytes, content_type: str) -> None:
-        """One request, repeated until it is acknowledged: a reading that arrives twice changes nothing (rule 1)."""
+    async def post(self, readings: int, body: bytes, content_type: str) -> dict[str, Any]:
+        """One request, repeated until it is acknowledged: a reading that arrives twice changes nothing (rule 1).
+
+        Returns the door's answer (design section 5); raises as `send` does.
+        """
         give_up = time.monotonic() + WITHOUT_ANSWER_S_MAX
         wait_s = _WAIT_S_FIRST
         while True:
@@ -86,15 +90,16 @@ class ReadingSender:
                 refusal, asked_s = f"{type(error).__name__} {error}".strip(), 0.0
             else:
                 if answer.status_code == 202:
-                    self._count(readings, answer)
-                    return
+                    said: dict[str, Any] = answer.json()
+                    self._count(readings, said)
+                    return said
                 if answer.status_code not in (429, 500, 502, 503, 504):
                     raise _refused(self._ingest, answer)
                 refusal, asked_s = _said(answer), _retry_after_s(answer)
             if time.monotonic() > give_up:
                 raise BilansError(
                     f"Ingest at {self._ingest} has taken nothing for {WITHOUT_ANSWER_S_MAX:.0f} s: {refusal}.",
-                    "Is Bilans running? See its logs, then replay again: what was taken already changes nothing.",
+                    "Is Bilans running? See its logs, then send again: what was taken already changes nothing.",
                 )
             self.deliveries.repeated_requests += 1
             await self._pause(max(wait_s, asked_s))
@@ -107,9 +112,8 @@ class ReadingSender:
             return
         raise StoppedError
 
-    def _count(self, readings: int, answer: httpx.Response) -> None:
+    def _count(self, readings: int, said: dict[str, Any]) -> None:
         self.deliveries.sent += readings
-        said = answer.json()
         if said["rejected"]:
             self.deliveries.rejected.update(error["reason"] for error in said["errors"])
 

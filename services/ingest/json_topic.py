@@ -129,6 +129,7 @@ class MessageLines:
         self.body = b"\n".join([record.value or b"" for record in records])
         self.spans = find_lines(np.frombuffer(self.body, np.uint8))
         self._message_starts: npt.NDArray[np.int64] | None = None
+        self._newlines = np.zeros(0, np.int64)
 
     def __len__(self) -> int:
         """How many lines."""
@@ -139,9 +140,11 @@ class MessageLines:
         if self._message_starts is None:  # only once a delivery was rejected: most batches need none
             sizes = [len(record.value or b"") + 1 for record in self._records]
             self._message_starts = np.cumsum([0, *sizes[:-1]])
+            self._newlines = np.flatnonzero(np.frombuffer(self.body, np.uint8) == ord("\n"))
         start = int(self.spans[0][index])
         place = int(np.searchsorted(self._message_starts, start, "right")) - 1
-        line = self.body.count(b"\n", int(self._message_starts[place]), start) + 1
+        before, upto = np.searchsorted(self._newlines, (self._message_starts[place], start)).tolist()
+        line = upto - before + 1
         record = self._records[place]
         return f"{record.topic}/{record.partition}@{record.offset} line {line}"
 

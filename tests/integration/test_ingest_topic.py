@@ -5,14 +5,18 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import asyncpg
+import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.embedded.kafka import EmbeddedKafka
 from services.ingest.json_topic import GROUP
+from shared.database.fuse_row import FuseRow, read_fuse, take_fuse_row
+from shared.limits import FUSE_LINES
 from shared.rejected_message import decode_rejected
 from shared.settings import Settings
-from shared.topics import READINGS_JSON
+from shared.topics import READINGS_JSON, REJECTED
 from tests.integration.ingest_process import (
     METERS,
     LogWindow,
@@ -138,3 +142,50 @@ def test_kill_of_ingest_and_of_kafka_loses_no_line(settings: Settings, kafka: Em
         values = [value for *_, value, _ in window.readings()]
         assert set(values) == set(range(3 * batch))
         assert window.rejected() == []
+
+
+def _fuse(settings: Settings, *, mend: bool = False) -> FuseRow | None:
+    async def ask() -> FuseRow | None:
+        connection = await asyncpg.connect(settings.database_url)
+        try:
+            return await (take_fuse_row if mend else read_fuse)(connection, READINGS_JSON)
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
+
+
+def _wrong(lines: int) -> bytes:
+    return b"\n".join([b'{"meter":"nobody","register":"1.8.0","ts":"2026-05-01T10:15:00Z","value":1}'] * lines)
+
+
+def test_a_topic_of_nothing_but_bad_lines_is_stopped_and_no_line_is_skipped(settings: Settings, tmp_path: Path) -> None:
+    window = LogWindow(settings.kafka)
+    log = tmp_path / "log"
+    with running_ingest(settings, log) as ingest:
+        ingest.wait_ready()
+        _send(settings.kafka, [(0, _wrong(FUSE_LINES // 10))] * 9)
+        _wait_handled(settings.kafka)
+        assert ingest.answers("/readyz") == 200  # fewer lines than the window
+        _send(settings.kafka, [(0, _line(0, 10)), (0, _wrong(FUSE_LINES // 10))])
+        wait_for(lambda: _fuse(settings) is not None, 30)
+        assert _committed(settings.kafka) == {0: 11, 1: 0, 2: 0, 3: 0}  # what was handled is
+        _send(settings.kafka, [(0, _line(1, 11)), (3, _line(2, 12)), (3, b"nonsense")])
+        refused = httpx.get(ingest.url + "/readyz")
+        assert refused.status_code == 503
+        assert "99,999 of the last 100,000 lines cannot be used (99,999 unknown_meter)" in refused.json()["detail"]
+        assert "bilans_ingest_fuse_blown 1.0" in httpx.get(ingest.url + "/metrics").text
+        assert ingest.post(_line(3, 13)).json()["accepted"] == 1  # the other door goes on
+    assert [line for line in log.read_text().splitlines() if " ERROR " in line and "fuse has blown" in line]
+    with running_ingest(settings, log) as ingest:  # a restart is no way round it
+        wait_for(lambda: ingest.answers("/healthz") == 200, 60)
+        wait_for(lambda: "fuse has blown" in httpx.get(ingest.url + "/readyz").text, 30)
+        wait_for(lambda: ingest.post(_line(4, 14)).status_code == 202, 30)
+        assert _committed(settings.kafka) == {0: 11, 1: 0, 2: 0, 3: 0}
+        row = _fuse(settings, mend=True)
+        assert row is not None
+        assert "unknown_meter" in row.reason
+        _wait_handled(settings.kafka)
+        ingest.wait_ready(5)
+        assert sorted(value for *_, value, _ in window.readings()) == [10, 11, 12, 13, 14]
+        assert log_ends(settings.kafka, REJECTED, 1) == {0: FUSE_LINES + 1}

@@ -1,0 +1,1 @@
+"""`bilans rejected`: what was rejected and why, and the way to send it again."""
