@@ -21,6 +21,7 @@ from shared.settings import Settings, read_settings
 from shared.topics import ensure_topics
 from shared.topology.load import load_folder
 from tests.faults.proxy import FaultProxy
+from tests.faults.stepping_balancer import STEP_FILE
 from tests.system import ENVIRONMENT, free_ports
 
 READY_S_MAX = 180
@@ -38,6 +39,8 @@ class Cluster:
         self.kafka = EmbeddedKafka(folder / "kafka", folder / "kafka.log", self.kafka_proxy.port)
         self.postgres = EmbeddedPostgres(folder / "postgres", folder / "postgres.log")
         self.port, self.ingest_port = free_ports(2)
+        self.step_file = folder / "step"
+        """Where a test says at which step of its flush a balancer ends or stands still (stepping_balancer.py)."""
         self._balancer_ports: dict[str, int] = {}
         self._services: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -75,6 +78,7 @@ class Cluster:
             "BILANS_INGEST_PORT": str(self.ingest_port),
             "BILANS_BALANCER_PORT": str(self._balancer_ports.get(name, 0)),
             "BILANS_INSTANCE": name,
+            STEP_FILE: str(self.step_file),
             "PYTHONUNBUFFERED": "1",
         }
 
@@ -126,17 +130,19 @@ class Cluster:
 
     # --- the services -----------------------------------------------------------------------------------------------
 
-    def start_service(self, name: str, module: str = "", **more: str) -> None:
-        """Starts `ingest`, `api` or `balancer-N`; `module` is run in its place, with more variables."""
+    def start_service(self, name: str) -> None:
+        """Starts `ingest`, `api` or `balancer-N`."""
+        module = f"services.{name}"
         if name.startswith("balancer"):
+            module = "tests.faults.stepping_balancer"
             self._balancer_ports.setdefault(name, free_ports(1)[0])
         folder = self.folder / "data"
         folder.mkdir(exist_ok=True)
         self._services[name] = start_child(
-            [sys.executable, "-m", module or f"services.{name.partition('-')[0]}"],
+            [sys.executable, "-m", module],
             folder=folder,
             log=self.log_of(name),
-            environment=self._environment(name) | more,
+            environment=self._environment(name),
         )
 
     def log_of(self, name: str) -> Path:

@@ -199,6 +199,10 @@ class Scene:
     async def kill_and_recover(self, balancer: str) -> None:
         """SIGKILL of a balancer, at once started again; notes how long it took to the next commit."""
         self.cluster.kill(balancer)
+        await self.start_and_recover(balancer)
+
+    async def start_and_recover(self, balancer: str) -> None:
+        """Starts a balancer that has just died; notes how long it takes to the next commit."""
         at_s = time.time()
         self.cluster.start_service(balancer)
         self.recoveries_s.append(await self.first_commit_after(at_s))
