@@ -4,10 +4,13 @@ import os
 import re
 import signal
 
+import asyncpg
 import httpx
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from shared.database.fuse_row import blow_fuse, take_fuse_row
+from shared.topics import READINGS_JSON
 from tests.browser.chromium import Watch
 from tests.browser.small_cluster import MARKUP, a_day, last_edge, lines, power, reading, register, versions
 from tests.system import SystemUnderTest
@@ -175,6 +178,23 @@ async def test_books_are_shown_and_agree(page: Page, fed: SystemUnderTest) -> No
     text = (await page.locator("#books").inner_text()).replace("\u202f", "")
     received, *parts = map(int, re.findall(r"\d+", text)[:5])
     assert received == sum(parts) > 0
+
+
+async def test_a_stopped_topic_is_announced_in_both_languages(page: Page, fed: SystemUnderTest) -> None:
+    connection = await asyncpg.connect(fed.addresses.database_url)
+    try:
+        await blow_fuse(connection, READINGS_JSON, MARKUP)
+        await page.goto("/")
+        notice = page.locator("#fuse")
+        await expect(notice).to_contain_text("Ingest has not read bilans.readings.json since", timeout=LIVE_MS)
+        await expect(page.locator("#fuse-reason")).to_have_text(MARKUP)
+        await expect(notice).to_contain_text("bilans rejected resume")
+        await page.get_by_role("button", name="Polski").click()
+        await expect(notice).to_contain_text("nie czyta tematu bilans.readings.json")
+    finally:
+        await take_fuse_row(connection, READINGS_JSON)
+        await connection.close()
+    await expect(notice).to_be_hidden(timeout=LIVE_MS)
 
 
 async def test_a_telephone_shows_it_without_scrolling_sideways(page: Page, fed: SystemUnderTest) -> None:

@@ -2,6 +2,7 @@
 import { BalanceChart } from "./balance_chart.js";
 import { Books } from "./books.js";
 import { byId, setHidden } from "./elements.js";
+import { FuseNotice } from "./fuse_notice.js";
 import { askForKey, onKeyGiven } from "./key_dialog.js";
 import { LiveStream } from "./live_stream.js";
 import { PowerTrace } from "./power_trace.js";
@@ -22,6 +23,7 @@ const panel = new ZonePanel(store);
 const chart = new BalanceChart(onProblem);
 const trace = new PowerTrace();
 const books = new Books();
+const fuse = new FuseNotice();
 const tree = new ZoneTree(store, (zone) => {
   chart.show(zone);
   draw();
@@ -118,6 +120,7 @@ function speak() {
   fillWords();
   tree.redrawAll();
   books.draw();
+  fuse.draw();
   chart.remake();
   trace.remake();
   draw();
@@ -140,3 +143,4 @@ statusLine.draw();
 takeTree();
 stream.open();
 books.start();
+fuse.start();

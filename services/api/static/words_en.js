@@ -104,6 +104,9 @@ export const english = {
   audit: "Books",
   service_status: "Service status",
 
+  fuse_title: "Readings from Kafka are stopped",
+  fuse_text: "Ingest has not read {topic} since {time}: nearly all of it was unusable. Nothing is lost, the rest waits in the topic. Mend the sender or the topology, then let it go on:",
+
   empty_title: "No readings yet",
   empty_text: "Start the demonstration, which replays a week of a rural network:",
   empty_more: "Or send readings to ingest (POST /v1/readings); the page fills by itself.",

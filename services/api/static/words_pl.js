@@ -104,6 +104,9 @@ export const polish = {
   audit: "Księgi",
   service_status: "Stan usługi",
 
+  fuse_title: "Wstrzymano odczyty z Kafki",
+  fuse_text: "Od {time} usługa ingest nie czyta tematu {topic}: prawie wszystko w nim było bezużyteczne. Nic nie zginęło, reszta czeka w temacie. Popraw nadawcę albo topologię, a potem wznów:",
+
   empty_title: "Nie ma jeszcze odczytów",
   empty_text: "Uruchom pokaz, który odtwarza tydzień sieci wiejskiej:",
   empty_more: "Albo wyślij odczyty (POST /v1/readings do usługi ingest); strona wypełni się sama.",
