@@ -20,7 +20,6 @@ from deploy.rejected.display import (
     table_of,
 )
 from deploy.rejected.selection import Selection, read_selection
-from deploy.rejected.sending import Sending
 from deploy.rejected.store import ToRetry, count_by_reason, find, missing_numbers, newest, to_retry
 from deploy.running_system import find_database
 from deploy.stores_answer import stores_answer
@@ -123,6 +122,8 @@ def retry(
 
     Example: ./bilans rejected retry --reason unknown_meter --data-dir bilans-data
     """
+    from deploy.rejected.sending import Sending
+
     selection = read_selection(numbers, reason, meter, since, until)
     if selection.everything and not everything:
         raise BilansError("Which ones is not said.", "Give numbers, --reason, --meter, --since, --until, or --all.")

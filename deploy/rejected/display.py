@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.rejected.advice import WAY_OUT
-from deploy.rejected.retry import RetryOutcome
 from deploy.rejected.store import RejectedReading
 from shared.instants import format_instant
 from shared.limits import READING_BYTES_MAX
@@ -106,34 +105,6 @@ def shown_original(original: bytes) -> list[str]:
     if len(beginning) < len(original):
         lines.append(f"  … and {len(original) - len(beginning):,} bytes more; --json has all of it.")
     return lines
-
-
-def retry_table(outcome: RetryOutcome) -> Table:
-    """What became of a retry, a row for each reason."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("was rejected as", "sent", "accepted now", "rejected again"):
-        table.add_column(name, justify="left" if name == "was rejected as" else "right")
-    table.add_column("as")
-    for reason, part in outcome.by_reason.items():
-        again = ", ".join(f"{name} {count:,}" for name, count in part.rejected.most_common())
-        table.add_row(reason, f"{part.sent:,}", f"{part.accepted:,}", f"{part.rejected.total():,}", again)
-    return table
-
-
-def retry_fields(outcome: RetryOutcome, already_retried: int) -> dict[str, object]:
-    """The same as a JSON object."""
-    parts = outcome.by_reason.values()
-    return {
-        "sent": sum(part.sent for part in parts),
-        "accepted": sum(part.accepted for part in parts),
-        "rejected": sum(part.rejected.total() for part in parts),
-        "impossible": sorted(number for part in parts for number in part.impossible),
-        "already_retried": already_retried,
-        "by_reason": {
-            reason.value: {"sent": part.sent, "accepted": part.accepted, "rejected": dict(part.rejected)}
-            for reason, part in outcome.by_reason.items()
-        },
-    }
 
 
 def print_json(document: dict[str, object]) -> None:

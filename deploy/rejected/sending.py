@@ -6,9 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-from deploy.rejected.display import make_console, print_json, retry_fields, retry_table
-from deploy.rejected.retry import Retry
+from deploy.rejected.display import make_console, print_json
+from deploy.rejected.retry import Retry, RetryOutcome
 from deploy.rejected.selection import Selection
 from deploy.rejected.store import ToRetry
 from deploy.replay.sender import ReadingSender
@@ -59,11 +60,11 @@ class Sending:
             return
         outcome = self._retry.outcome
         if as_json:
-            print_json(retry_fields(outcome, asked.already_retried))
+            print_json(_fields(outcome, asked.already_retried))
             return
         console = make_console()
         if outcome.by_reason:
-            console.print(retry_table(outcome))
+            console.print(_table(outcome))
         else:
             console.print("Nothing was sent.")
         for part in outcome.by_reason.values():
@@ -79,3 +80,31 @@ def _bar() -> Progress:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _table(outcome: RetryOutcome) -> Table:
+    """What became of a retry, a row for each reason."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("was rejected as", "sent", "accepted now", "rejected again"):
+        table.add_column(name, justify="left" if name == "was rejected as" else "right")
+    table.add_column("as")
+    for reason, part in outcome.by_reason.items():
+        again = ", ".join(f"{name} {count:,}" for name, count in part.rejected.most_common())
+        table.add_row(reason, f"{part.sent:,}", f"{part.accepted:,}", f"{part.rejected.total():,}", again)
+    return table
+
+
+def _fields(outcome: RetryOutcome, already_retried: int) -> dict[str, object]:
+    """The same as a JSON object."""
+    parts = outcome.by_reason.values()
+    return {
+        "sent": sum(part.sent for part in parts),
+        "accepted": sum(part.accepted for part in parts),
+        "rejected": sum(part.rejected.total() for part in parts),
+        "impossible": sorted(number for part in parts for number in part.impossible),
+        "already_retried": already_retried,
+        "by_reason": {
+            reason.value: {"sent": part.sent, "accepted": part.accepted, "rejected": dict(part.rejected)}
+            for reason, part in outcome.by_reason.items()
+        },
+    }
