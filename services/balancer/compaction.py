@@ -117,16 +117,12 @@ class Compaction:
         pieces = self._archive.cover(partition)
         before = self._rows.get(partition, {})
         rows = {piece.file.path: before.get(piece.file.path) for piece in pieces}
-        counted = {path: self._row_count(path) if count is None else count for path, count in rows.items()}
+        counted = {path: self._archive.row_count(path) if count is None else count for path, count in rows.items()}
         self._rows[partition] = counted
         chosen = choose(pieces, list(counted.values()))
         if chosen:
             merge(self._archive, partition, chosen, topology)
         return bool(chosen)
-
-    def _row_count(self, path: str) -> int:
-        with self._archive.open(path) as file:
-            return int(file.metadata.num_rows)
 
 
 def _give_way() -> None:

@@ -121,6 +121,11 @@ class Archive:
         """A file to read from; raises FileNotFoundError when compaction has deleted it."""
         return pq.ParquetFile(path, filesystem=self._files)
 
+    def row_count(self, path: str) -> int:
+        """How many rows a file has; raises FileNotFoundError when compaction has deleted it."""
+        with self.open(path) as file:
+            return int(file.metadata.num_rows)
+
     def read(self, path: str) -> pa.Table:
         """The rows of one file."""
         with self.open(path) as file:

@@ -1,0 +1,157 @@
+"""All totals of a partition from its archived readings, by the topology that it follows.
+
+Nothing of the stream is used but its rules: of each series' whole history what stands is found (rule 1), and its energy
+in every window counted by the kernels of the balance, once, without memory, late lane or recounts. Slices of series
+bound the readings held at a time; the totals of one partition, some 250 bytes for each zone and window, are held whole.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from deploy.verify.totals import Totals, totals
+from shared.archive.cover import Piece
+from shared.archive.files import Archive
+from shared.archive.history import ArchivedReadings, join, read_history, read_piece
+from shared.archive.merge import count_deliveries
+from shared.balance.changes import Changes, empty_changes
+from shared.balance.counting import pour, roll_up
+from shared.balance.history import History as SeriesHistory
+from shared.balance.history import count_ranges, narrow_placement, whole_memory
+from shared.balance.memory import Int32Array, Int64Array
+from shared.balance.placement import Placement, place
+from shared.topology.index import Topology
+from shared.words import ENERGY_REGISTERS
+
+_READINGS_MAX = 4_000_000
+"""Readings held at a time, some 400 MB with what sorting them needs."""
+_CHANGES_ROWS = 2**16
+_ALWAYS = (np.array([-(2**62)], np.int64), np.array([2**62], np.int64))
+"""The range of all windows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What of a partition's log is in the published rows."""
+
+    partition: int
+    next_offset: int
+    """All messages before it …"""
+    next_position: int
+    """… and of that message so many readings, in the order of slot and position …"""
+    waiting_offset: Int64Array
+    """… without these readings of the late queue: their messages' offsets"""
+    waiting_position: Int32Array
+    """and positions."""
+
+    @property
+    def end_offset(self) -> int:
+        """Where the archive must have got to."""
+        return self.next_offset + (self.next_position > 0)
+
+
+def recompute(archive: Archive, extent: Extent, topology: Topology, advance: Callable[[int], None]) -> Totals:
+    """The totals of the partition's zones, those above them included; `advance` hears of each slice's series."""
+    placement = place(topology, extent.partition)
+    leaves = empty_changes(_CHANGES_ROWS)
+    part_end = _part_end(archive, extent)
+    for slots in _slices(archive, extent, placement):
+        readings = read_history(archive, extent.partition, slots, extent.end_offset)
+        for slot, history in _histories(_published(readings, extent, part_end)):
+            narrow, memory = narrow_placement(placement, slot), whole_memory(history)
+            while count_ranges(memory, narrow, leaves, *_ALWAYS, 1) == 0:
+                leaves = _doubled(leaves)
+        advance(len(slots))
+    total = empty_changes(_CHANGES_ROWS)
+    while roll_up(placement, leaves, total) == 0:
+        total = empty_changes(2 * len(total.zone))
+    used = int(total.used[0])
+    return totals(total.zone[:used].astype(np.int64), total.window_s[:used], total.sums[:used])
+
+
+def count_archived(archive: Archive, extent: Extent) -> tuple[int, bool]:
+    """How many deliveries the archive has in the extent, and whether that is exact.
+
+    It is not where the extent ends inside a compacted file, or a hand-over cut one: doubles are then not all counted.
+    """
+
+    def count(pieces: Sequence[Piece]) -> tuple[int, bool]:
+        counts = [count_deliveries(archive, piece) for piece in pieces]
+        return sum(number for number in counts if number is not None), None not in counts
+
+    number, exact = archive.with_cover(extent.partition, count, extent.next_offset)
+    return number + extent.next_position, exact
+
+
+def energy_series(topology: Topology, partition: int) -> int:
+    """How many series of the partition count energy: what `recompute` advances by in all."""
+    mine = topology.series_partition == partition
+    return int(np.count_nonzero(mine & (topology.series_register < ENERGY_REGISTERS)))
+
+
+def _slices(archive: Archive, extent: Extent, placement: Placement) -> Iterator[Int32Array]:
+    """The slots of energy registers, a slice at a time, so that no slice has many more readings than may be held."""
+    energy = (placement.register >= 0) & (placement.register < ENERGY_REGISTERS)
+    slots: Int32Array = np.flatnonzero(energy).astype(np.int32)
+    if len(slots) == 0:
+        return
+
+    def rows(pieces: Sequence[Piece]) -> int:
+        return sum(archive.row_count(piece.file.path) for piece in pieces)
+
+    held = archive.with_cover(extent.partition, rows, extent.end_offset)
+    yield from np.array_split(slots, min(len(slots), -(-held // _READINGS_MAX) or 1))
+
+
+def _part_end(archive: Archive, extent: Extent) -> int:
+    """Where in the message at the extent's end publishing has got to, as slot and position in one number.
+
+    A message that changes very many rows is published in parts, its readings in the order of slot and position.
+    """
+    if extent.next_position == 0:
+        return -1
+    pieces = archive.with_cover(
+        extent.partition,
+        lambda pieces: [read_piece(archive, piece) for piece in pieces],
+        extent.end_offset,
+        extent.next_offset,
+    )
+    order = np.sort(_one_number(join(pieces).slot, join(pieces).position))
+    # Compaction may have taken doubles out of the message: then a reading too many is counted, until the next part.
+    return int(order[min(extent.next_position, len(order)) - 1]) if len(order) else -1
+
+
+def _one_number(high: Int64Array | Int32Array, low: Int32Array) -> Int64Array:
+    """Offset or slot, and position below 2^31, as one number."""
+    return (high.astype(np.int64) << 31) | low
+
+
+def _published(readings: ArchivedReadings, extent: Extent, part_end: int) -> ArchivedReadings:
+    """Those whose effect is in the published rows."""
+    kept = (readings.log_offset < extent.next_offset) | (_one_number(readings.slot, readings.position) <= part_end)
+    if len(extent.waiting_offset):
+        waiting = _one_number(extent.waiting_offset, extent.waiting_position)
+        kept &= ~np.isin(_one_number(readings.log_offset, readings.position), waiting)
+    return readings if kept.all() else readings.take(kept)
+
+
+def _histories(readings: ArchivedReadings) -> Iterator[tuple[int, SeriesHistory]]:
+    """Each series' slot and what stands of it: of an instant the highest version, of equals the first in the log."""
+    # The readings are in the order of the log within a slot, and the sort keeps equals in their order.
+    readings = readings.take(np.lexsort((-readings.version.astype(np.int64), readings.ts_s, readings.slot)))
+    first = np.ones(len(readings), np.bool_)
+    first[1:] = (readings.slot[1:] != readings.slot[:-1]) | (readings.ts_s[1:] != readings.ts_s[:-1])
+    readings = readings.take(first)
+    begins = np.flatnonzero(np.diff(readings.slot, prepend=-1))
+    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(readings)], strict=False):
+        yield (
+            int(readings.slot[begin]),
+            SeriesHistory(readings.ts_s[begin:end], readings.value[begin:end], readings.version[begin:end]),
+        )
+
+
+def _doubled(changes: Changes) -> Changes:
+    larger = empty_changes(2 * len(changes.zone))
+    pour(changes, larger)
+    return larger

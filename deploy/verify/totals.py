@@ -1,0 +1,67 @@
+"""Sums of zones' windows, as tables that can be held against each other. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.balance.changes import SUMS
+from shared.balance.memory import Int64Array
+from shared.limits import QUARTER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Rows of sums, ascending by key, each key once."""
+
+    key: Int64Array
+    """[n] zone number and window, see `row_keys`."""
+    sums: Int64Array
+    """[n, SUMS] in the order of SUM_COLUMNS."""
+
+
+def row_keys(zone_id: Int64Array, window_s: Int64Array) -> Int64Array:
+    """Zone numbers (32 bits) and the starts of windows, since 1970, as one number each: in the order of both."""
+    return (zone_id.astype(np.int64) << 32) | (window_s // QUARTER_S)
+
+
+def zone_of(key: Int64Array) -> Int64Array:
+    """The zones' numbers."""
+    return key >> 32
+
+
+def window_of(key: Int64Array) -> Int64Array:
+    """The starts of the windows, in seconds since 1970."""
+    return (key & 0xFFFF_FFFF) * QUARTER_S
+
+
+def totals(zone_id: Int64Array, window_s: Int64Array, sums: Int64Array) -> Totals:
+    """The rows in order; each zone and window must be there once at most."""
+    key = row_keys(zone_id, window_s)
+    order = np.argsort(key)
+    return Totals(key[order], sums[order])
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two tables side by side: every row of either, 0 where one has not got it."""
+
+    key: Int64Array
+    """[n] all rows of both."""
+    found: Int64Array
+    """[n, SUMS]"""
+    expected: Int64Array
+    """[n, SUMS]"""
+    missing: Int64Array
+    """Places of the rows that are expected to say something and were not found."""
+
+
+def compare(found: Totals, expected: Totals) -> Compared:
+    """A row that is all 0 says the same as none: a window whose energy went elsewhere may keep its row."""
+    key = np.union1d(found.key, expected.key)
+    sides = []
+    for side in (found, expected):
+        sums = np.zeros((len(key), SUMS), np.int64)
+        sums[np.searchsorted(key, side.key)] = side.sums
+        sides.append(sums)
+    there = np.isin(key, found.key)
+    return Compared(key, sides[0], sides[1], np.flatnonzero(~there & sides[1].any(axis=1)))
