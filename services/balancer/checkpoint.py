@@ -15,18 +15,20 @@ import orjson
 
 from shared.balance.memory import SeriesMemory, empty_memory
 
-_FORMAT = 1
+_FORMAT = 2
 _KEPT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A partition's state after all messages before `next_offset`."""
+    """A partition's state after all messages before `next_offset` and the steps beside the log up to then."""
 
     partition: int
     next_offset: int
     topology: int
     event_now_s: int | None
+    history_step: int
+    """How many steps beside the log are in it (services/balancer/history_lane.py)."""
     memory: SeriesMemory
 
 
@@ -48,6 +50,7 @@ def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
         "partition": checkpoint.partition,
         "next_offset": checkpoint.next_offset,
         "topology": checkpoint.topology,
+        "history_step": checkpoint.history_step,
         "event_now_s": checkpoint.event_now_s,
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -64,15 +67,20 @@ def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def newest_checkpoint(root: Path, partition: int, offset_max: int) -> Checkpoint | None:
-    """The newest that is whole and not ahead of `offset_max`, what the tables hold; None when there is none.
+def newest_checkpoint(root: Path, partition: int, offset_max: int, history_step_max: int) -> Checkpoint | None:
+    """The newest that is whole and not ahead of what the tables hold; None when there is none.
 
     A damaged file is passed over: the one before it, or the log, has all that it had.
     """
     folder = _folder(root, partition)
     for path in sorted(folder.glob("*.checkpoint"), reverse=True):
         checkpoint = _read(path)
-        if checkpoint is not None and checkpoint.partition == partition and checkpoint.next_offset <= offset_max:
+        if (
+            checkpoint is not None
+            and checkpoint.partition == partition
+            and checkpoint.next_offset <= offset_max
+            and checkpoint.history_step <= history_step_max
+        ):
             return checkpoint
     return None
 
@@ -116,7 +124,12 @@ def _read(path: Path) -> Checkpoint | None:
         if hashlib.sha256(content).hexdigest() != head["sha256"]:
             return None
         return Checkpoint(
-            head["partition"], head["next_offset"], head["topology"], head["event_now_s"], _unpack(content)
+            head["partition"],
+            head["next_offset"],
+            head["topology"],
+            head["event_now_s"],
+            head["history_step"],
+            _unpack(content),
         )
     except (OSError, ValueError, KeyError):
         return None

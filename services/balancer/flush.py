@@ -15,75 +15,19 @@ nothing since step 2 does not let it pass, and a window of any age is treated al
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import asyncpg
 import numpy as np
 import orjson
 
 from services.balancer.binary_copy import Column, binary_copy
-from services.balancer.outgoing import LateReadings, OutgoingMessage
-from shared.balance.memory import Int32Array, Int64Array
+from services.balancer.flush_content import HistoryProgress, LogPlace, NotOwnerError, Ownership, PartitionFlush
+from services.balancer.history_tables import read_recounts, write_history
+from shared.balance.late import LateReadings, packed
+from shared.balance.memory import Int64Array
 from shared.database.tables import SUM_COLUMNS
 from shared.limits import FLUSH_TIMEOUT_S, QUARTER_S
 from shared.topics import READINGS
-
-
-class LogPlace(NamedTuple):
-    """A place in a partition's log: all messages before `offset`, and of that one the readings before `position`.
-
-    Nearly always the position is 0. A message that changes very many rows, such as one that closes long gaps, is
-    flushed in parts, so that no transaction outgrows its time-out.
-    """
-
-    offset: int
-    position: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionFlush:
-    """What one partition has to say since its last flush."""
-
-    partition: int
-    epoch: int
-    start: LogPlace
-    """Where progress must stand."""
-    end: LogPlace
-    """Where it is moved."""
-    topology: int
-    closed_before_s: int | None
-    """Windows that ended at or before it were closed by earlier flushes; None: none was."""
-    closed_until_s: int | None
-    """Windows that end at or before it are closed; never goes back; None before the first reading in event mode."""
-    event_now_s: int | None
-    zone_id: Int32Array
-    window_s: Int64Array
-    sums: Int64Array
-    """[n, 25] differences, in the order of SUM_COLUMNS."""
-    deliveries: dict[str, int]
-    """What the books get: outcome → how many."""
-    late: LateReadings | None = None
-    messages: Sequence[OutgoingMessage] = field(default_factory=tuple)
-
-
-class NotOwnerError(Exception):
-    """A partition's progress row is not ours any more: somebody else owns it."""
-
-    def __init__(self, partition: int) -> None:
-        """`partition` is the one that was lost."""
-        super().__init__(f"partition {partition} belongs to another balancer")
-        self.partition = partition
-
-
-@dataclass(frozen=True, slots=True)
-class Ownership:
-    """What `take_over` found."""
-
-    epoch: int
-    next_place: LogPlace
-    closed_until_s: int | None = None
-
 
 _SUMS = ", ".join(SUM_COLUMNS)
 _KEY = "partition, zone_id, window_start"
@@ -100,8 +44,10 @@ CREATE TEMPORARY TABLE flush_change (
 
 _MOVE_PROGRESS = """
 UPDATE progress SET next_offset = $5, next_position = $6, topology = $7, event_now = to_timestamp($8::bigint),
-    closed_until = to_timestamp($9::bigint), updated_at = clock_timestamp()
+    closed_until = to_timestamp($9::bigint), history_step = $12, late_until = $13, late_slot = $14,
+    updated_at = clock_timestamp()
 WHERE topic = $10 AND partition = $1 AND owner_epoch = $2 AND next_offset = $3 AND next_position = $4
+    AND history_step = $11
 RETURNING partition
 """
 
@@ -145,14 +91,21 @@ async def take_over(connection: asyncpg.Connection, topic: str, partition: int, 
         """
         INSERT INTO progress AS p (topic, partition, owner_epoch, owner) VALUES ($1, $2, 1, $3)
         ON CONFLICT (topic, partition) DO UPDATE SET owner_epoch = p.owner_epoch + 1, owner = excluded.owner
-        RETURNING owner_epoch, next_offset, next_position, extract(epoch FROM closed_until)::bigint AS closed_until_s
+        RETURNING owner_epoch, next_offset, next_position, extract(epoch FROM closed_until)::bigint AS closed_until_s,
+            history_step, late_until, late_slot
         """,
         topic,
         partition,
         owner,
     )
     assert row is not None
-    return Ownership(row["owner_epoch"], LogPlace(row["next_offset"], row["next_position"]), row["closed_until_s"])
+    return Ownership(
+        row["owner_epoch"],
+        LogPlace(row["next_offset"], row["next_position"]),
+        row["closed_until_s"],
+        HistoryProgress(row["history_step"], row["late_until"], row["late_slot"]),
+        await read_recounts(connection, partition),
+    )
 
 
 async def flush(connection: asyncpg.Connection, flushes: Sequence[PartitionFlush]) -> None:
@@ -175,13 +128,15 @@ async def flush(connection: asyncpg.Connection, flushes: Sequence[PartitionFlush
 async def was_committed(connection: asyncpg.Connection, content: PartitionFlush) -> bool:
     """What became of a flush whose commit was not answered: the row lock waits for its end if it is still under way."""
     row = await connection.fetchrow(
-        "SELECT owner_epoch, next_offset, next_position FROM progress WHERE topic = $1 AND partition = $2 FOR UPDATE",
+        "SELECT owner_epoch, next_offset, next_position, history_step FROM progress"
+        " WHERE topic = $1 AND partition = $2 FOR UPDATE",
         READINGS,
         content.partition,
     )
     if row is None or row["owner_epoch"] != content.epoch:
         raise NotOwnerError(content.partition)
-    return LogPlace(row["next_offset"], row["next_position"]) == content.end
+    place = LogPlace(row["next_offset"], row["next_position"])
+    return place == content.end and row["history_step"] == content.history.after.step
 
 
 async def _move_progress(connection: asyncpg.Connection, content: PartitionFlush) -> bool:
@@ -195,6 +150,8 @@ async def _move_progress(connection: asyncpg.Connection, content: PartitionFlush
         content.event_now_s,
         content.closed_until_s,
         READINGS,
+        content.history.before.step,
+        *content.history.after,
     )
     return moved is not None
 
@@ -245,6 +202,7 @@ async def _write_rest(connection: asyncpg.Connection, content: PartitionFlush) -
         await connection.executemany(ENTER_BOOKS, entries)
     if content.late is not None:
         await _queue_late(connection, content.partition, content.late)
+    await write_history(connection, content.partition, content.history)
     if content.messages:
         await connection.executemany(
             _SEND_LATER,
@@ -256,18 +214,10 @@ async def _write_rest(connection: asyncpg.Connection, content: PartitionFlush) -
 
 
 async def _queue_late(connection: asyncpg.Connection, partition: int, late: LateReadings) -> None:
-    columns: list[Column] = [
-        ("partition", "smallint", partition),
-        ("log_offset", "bigint", late.log_offset),
-        ("position", "integer", late.position),
-        ("slot", "integer", late.slot),
-        ("ts_s", "bigint", late.ts_s),
-        ("value", "bigint", late.value),
-        ("version", "integer", late.version),
-    ]
-    await connection.copy_to_table(
-        "late_reading",
-        source=binary_copy(columns, len(late.slot)),
-        columns=[name for name, _, _ in columns],
-        format="binary",
+    """A row for each message: its readings stand together, in the order of the log."""
+    begins = np.flatnonzero(np.r_[True, late.log_offset[1:] != late.log_offset[:-1]])
+    parts = [late.take(slice(begin, end)) for begin, end in zip(begins, [*begins[1:], len(late)], strict=True)]
+    await connection.executemany(
+        "INSERT INTO late_queue (partition, log_offset, position, readings, content) VALUES ($1, $2, $3, $4, $5)",
+        [(partition, int(part.log_offset[0]), int(part.position.min()), len(part), packed(part)) for part in parts],
     )

@@ -23,11 +23,13 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from services.balancer.checkpoint import Checkpoint, write_checkpoint
-from services.balancer.flush import PartitionFlush
+from services.balancer.flush_content import PartitionFlush
+from services.balancer.history_worker import HistoryWorker
 from services.balancer.live_publisher import LivePublisher
 from services.balancer.outbox import send_outbox
 from services.balancer.ownership import acquire, still_ours
 from services.balancer.partition import Partition
+from services.balancer.postgres_store import PostgresStore
 from services.balancer.topologies import Topologies
 from services.balancer.writer import FlushWriter
 from shared.archive.files import Archive
@@ -85,11 +87,11 @@ class BalancerLoop:
         self._settings = settings
         self._clock = clock
         self._pool = pool
-        self._topologies = topologies
+        self._store = PostgresStore(settings, pool, topologies)
         self.consumer = make_consumer(settings, group="bilans-balancer")
         self._producer = make_producer(settings)
         self._live = LivePublisher(self._producer, clock, event_mode=settings.clock == "event")
-        self._writer = FlushWriter(settings)
+        self._writer = FlushWriter(self._store)
         self._archive = Archive(settings.archive)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="kernel")
         self.assigned: set[int] = set()
@@ -103,6 +105,7 @@ class BalancerLoop:
         self._checkpointed_at_s = time.monotonic()
         self._checkpoint_cost_s = 0.0
         self._stopping = asyncio.Event()
+        self._history = HistoryWorker(self._store, self._archive, self._in_worker, self._partitions_owned)
 
     @property
     def topology_in_use(self) -> int:
@@ -115,6 +118,9 @@ class BalancerLoop:
         owned = {number for number, partition in self._partitions.items() if not partition.replaying}
         return self.joined and not self.reassigned and self.assigned == owned
 
+    def _partitions_owned(self) -> list[Partition]:
+        return list(self._partitions.values())
+
     def stop(self) -> None:
         """Ends the loop after its current turn."""
         self._stopping.set()
@@ -124,16 +130,26 @@ class BalancerLoop:
         await self._producer.start()
         await self.consumer.start()
         self.consumer.subscribe([READINGS], listener=_Assignment(self))
+        history = asyncio.create_task(self._history.run())
         try:
             while not self._stopping.is_set():
                 await self._turn()
+                if history.done():
+                    await history  # it only ends by a fault, which ends the balancer
+            await self._end(history)
             await self._flush_all()
             await self._write_checkpoints()
         finally:
+            await self._end(history)
             await self.consumer.stop()
             await self._producer.stop()
-            await self._writer.close()
+            await self._store.let_go()
             self._worker.shutdown()
+
+    @staticmethod
+    async def _end(task: asyncio.Task[None]) -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     async def _turn(self) -> None:
         if self.reassigned or self.assigned != set(self._partitions):
@@ -175,25 +191,18 @@ class BalancerLoop:
             self._partitions[number] = partition
             self.consumer.seek(topic_partition, partition.next_offset)
             self.consumer.resume(topic_partition)
+        self._history.note_flush()
         if assigned:
             self._resting = {}  # else the group is being put together anew: what was ours may be ours again
 
     async def _take(self, number: int) -> Partition:
         resting = self._resting.pop(number, None)
-        async with self._pool.acquire() as connection:
-            if resting is not None and await still_ours(connection, resting):
-                return resting
-            begins = await self.consumer.beginning_offsets([TopicPartition(READINGS, number)])
-            log_begin = next(iter(begins.values()))
-            return await acquire(
-                connection,
-                self._topologies,
-                number,
-                self._settings.instance,
-                self._settings.checkpoints,
-                self._archive,
-                log_begin,
-            )
+        if resting is not None and await still_ours(self._store, resting):
+            return resting
+        begins = await self.consumer.beginning_offsets([TopicPartition(READINGS, number)])
+        log_begin = next(iter(begins.values()))
+        settings = self._settings
+        return await acquire(self._store, number, settings.instance, settings.checkpoints, self._archive, log_begin)
 
     # --- the log --------------------------------------------------------------------------------------------------
 
@@ -210,8 +219,7 @@ class BalancerLoop:
                     if partition.number not in self._partitions:
                         return  # the flush found that it belongs to somebody else
                 continue
-            async with self._pool.acquire() as connection:
-                topology = await self._topologies.get(connection, number)
+            topology = await self._store.topology(number)
             _log.info("partition %d follows topology %s from offset %d", partition.number, number, rest[0].offset)
             await self._in_worker(partition.switch, rest[0].offset, topology)
             rest = rest[1:]
@@ -232,6 +240,7 @@ class BalancerLoop:
         await self._await_flush()
         self._flushed_at_s = time.monotonic()
         contents = await self._contents()
+        self._history.note_flush()
         if contents:
             self._flushing = asyncio.create_task(self._write(contents))
 
@@ -297,8 +306,7 @@ class BalancerLoop:
         """Writes each partition's state; it has just been flushed, so no checkpoint is ahead of the tables."""
         began_s = time.monotonic()
         for partition in self._partitions.values():
-            if partition.place == partition.flushed:
-                await self._in_worker(_checkpoint, self._settings, partition)
+            await self._in_worker(_checkpoint, self._settings, partition)
         self._checkpointed_at_s = time.monotonic()
         self._checkpoint_cost_s = self._checkpointed_at_s - began_s
 
@@ -322,6 +330,9 @@ def _apply_readings(partition: Partition, records: list[Record]) -> int | None:
 
 
 def _checkpoint(settings: Settings, partition: Partition) -> None:
+    """Writes the partition's state, unless a step beside the log has moved it on since the flush."""
+    if not partition.published:
+        return
     write_checkpoint(
         settings.checkpoints,
         Checkpoint(
@@ -329,6 +340,7 @@ def _checkpoint(settings: Settings, partition: Partition) -> None:
             partition.next_offset,
             partition.topology.number,
             partition.event_now_s,
+            partition.lane.flushed.step,
             partition.memory,
         ),
     )

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
+from shared.balance.late import LateReadings
 from shared.balance.memory import Int32Array, Int64Array
 from shared.balance.placement import Placement
 from shared.instants import format_instant
@@ -26,18 +27,6 @@ class OutgoingMessage:
     value: bytes
     headers: dict[str, str] = field(default_factory=dict)
     topic_partition: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LateReadings:
-    """Readings for the late queue with their places in the log, a column each."""
-
-    log_offset: Int64Array
-    position: Int32Array
-    slot: Int32Array
-    ts_s: Int64Array
-    value: Int64Array
-    version: Int32Array
 
 
 def _named(topology: Topology, placement: Placement, slot: int) -> tuple[str, str]:
@@ -106,7 +95,7 @@ def late_message(topology: Topology, placement: Placement, partition: int, late:
 
 
 def changed_windows_message(
-    topology: Topology, partition: int, place: tuple[int, int], zone_id: Int32Array, window_s: Int64Array
+    topology: Topology, partition: int, place: tuple[int, int, int], zone_id: Int32Array, window_s: Int64Array
 ) -> OutgoingMessage:
     """Tells which windows of which zones changed: an Arrow stream with zone, window_start and partition."""
     order = np.argsort(topology.zone_id)
@@ -123,7 +112,7 @@ def changed_windows_message(
         }
     )
     return OutgoingMessage(
-        f"balance-{partition}-{place[0]}-{place[1]}", BALANCE, _stream(table), topic_partition=partition
+        f"balance-{partition}-{'-'.join(map(str, place))}", BALANCE, _stream(table), topic_partition=partition
     )
 
 

@@ -8,29 +8,24 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from services.balancer.flush import LogPlace, Ownership, PartitionFlush
-from services.balancer.outgoing import (
-    LateReadings,
-    OutgoingMessage,
-    changed_windows_message,
-    conflict_messages,
-    late_message,
-)
-from shared.balance.changes import Changes, clear, empty_changes
-from shared.balance.counting import count_memory, pour, roll_up
+from services.balancer.differences import Differences
+from services.balancer.flush_content import LogPlace, Ownership, PartitionFlush, Recount, RememberedSeries
+from services.balancer.history_lane import HistoryLane, LateChunk, RecountChunk
+from services.balancer.outgoing import OutgoingMessage, changed_windows_message, conflict_messages, late_message
+from services.balancer.remembered import put_back
+from services.balancer.tail import Tail
+from shared.balance.changes import Changes
+from shared.balance.counting import count_memory
 from shared.balance.kernel import apply_readings
+from shared.balance.late import LateReadings, joined
 from shared.balance.live import event_now
-from shared.balance.memory import SeriesMemory, empty_memory, grown_memory
+from shared.balance.memory import COMPLETE_S, Int32Array, SeriesMemory, empty_memory, grown_memory
 from shared.balance.placement import Placement, place
 from shared.balance.switch import touched_slots
 from shared.limits import MEMORY_S, QUARTER_S
 from shared.readings_message import ReadingColumns
 from shared.topology.index import Topology
-from shared.words import Outcome, RejectReason
-
-_CHANGES_ROWS = 2**16
-"""Room for changes before a flush has to come: its transaction, with the zones above several times as many rows, takes
-a second or so. One reading that closes a gap of 400 days may need more; the table is doubled for it."""
+from shared.words import ENERGY_REGISTERS, Outcome, RejectReason
 
 _QUIET = int(Outcome.UNCHANGED)
 """Outcomes above this one are kept somewhere: late readings and conflicts."""
@@ -40,7 +35,7 @@ class Partition:
     """The state of one partition of `bilans.readings`."""
 
     def __init__(
-        self, number: int, ownership: Ownership, topology: Topology, changes_rows: int = _CHANGES_ROWS
+        self, number: int, ownership: Ownership, topology: Topology, differences: Differences | None = None
     ) -> None:
         """An empty state at the log's begin. What lies before the ownership's offset is in the tables already."""
         self.number = number
@@ -55,8 +50,9 @@ class Partition:
         self.topology = topology
         self.placement: Placement = place(topology, number)
         self.memory: SeriesMemory = empty_memory(len(self.placement.register))
-        self._leaves: Changes = empty_changes(changes_rows)
-        self._total: Changes = empty_changes(changes_rows)
+        self.lane = HistoryLane(ownership.history, list(ownership.recounts))
+        self._differences = differences or Differences()
+        self._remembered: list[RememberedSeries] = []
         self._outcomes: npt.NDArray[np.int64] = np.zeros(len(Outcome), np.int64)
         self._late: list[LateReadings] = []
         self._conflicts: list[OutgoingMessage] = []
@@ -73,9 +69,14 @@ class Partition:
         return self.place < self.flushed
 
     @property
+    def published(self) -> bool:
+        """Whether the tables have all that was applied and done beside."""
+        return self.place == self.flushed and self.lane.progress == self.lane.flushed
+
+    @property
     def changed_rows(self) -> int:
         """How many rows of changes wait for the flush: what the loop bounds."""
-        return int(self._leaves.used[0] + self._total.used[0])
+        return self._differences.rows
 
     def apply(self, offset: int, readings: ReadingColumns) -> bool:
         """Applies a message of readings at `offset` of the log, from where an earlier call stopped.
@@ -89,6 +90,7 @@ class Partition:
         begin = self._position if offset == self.next_offset else 0
         order = readings.series_order()
         readings = readings.take(order)
+        self._bring_back(offset)
         self.next_offset, self._position = offset, begin
         while begin < len(readings):
             # A replay ends where the tables end, which may be inside a message: it is split there.
@@ -96,12 +98,13 @@ class Partition:
             end = published if begin < published else len(readings)
             reached = self._apply_part(offset, readings, order, begin, end)
             if reached == begin:
-                if self._leaves.used[0] and not self.replaying:
+                if self._differences.leaves.used[0] and not self.replaying:
                     return False
-                self._leaves = _doubled(self._leaves)  # even one reading needs more room than there is
+                self._differences.make_room()  # even one reading needs more room than there is
             self._position = begin = reached
             if self.place <= self.flushed:
                 self._forget_unpublished()
+        self.lane.tail.append(offset, readings)
         self.pass_over(offset + 1)
         return True
 
@@ -113,7 +116,7 @@ class Partition:
         reached = apply_readings(
             self.memory,
             self.placement,
-            self._leaves,
+            self._differences.leaves,
             readings.slot[:end],
             readings.ts_s[:end],
             readings.value[:end],
@@ -130,14 +133,17 @@ class Partition:
         """Follows `topology` from the control record at `offset` on: what it touches is taken back and counted anew."""
         if offset < self.next_offset:
             return
+        self._bring_back(offset)
         if topology.number > self.topology.number:
-            self._follow(topology)
+            self._follow(offset, topology)
         self.pass_over(offset + 1)
 
     def pass_over(self, end_offset: int) -> None:
         """Notes that nothing more is to be applied before `end_offset`; a replay lets go of what it worked out."""
-        if end_offset > self.next_offset:
-            self.next_offset, self._position = end_offset, 0
+        if end_offset <= self.next_offset:
+            return
+        self.next_offset, self._position = end_offset, 0
+        self._bring_back(end_offset)
         if self.place <= self.flushed:
             self._forget_unpublished()
 
@@ -152,18 +158,17 @@ class Partition:
         closed_before_s = self._closed_until_s
         closed_until_s = self._window_ended(wall_now_s)
         closing = closed_until_s != closed_before_s
-        if self.place == self.flushed and not closing:
+        if self.published and not closing:
             return None
-        self._roll_up()
-        used = int(self._total.used[0])
-        rows = np.flatnonzero(self._total.sums[:used].any(axis=1))
-        zone_id, window_s = self._total.zone[rows], self._total.window_s[rows]
+        self._differences.roll_up(self.placement)
+        zone_id, window_s, sums = self._differences.summed()
         messages = [*self._conflicts]
-        late = _joined(self._late)
+        late = joined(self._late) if self._late else None
         if late is not None:
             messages.append(late_message(self.topology, self.placement, self.number, late))
-        if len(rows):
-            messages.append(changed_windows_message(self.topology, self.number, self.place, zone_id, window_s))
+        if len(zone_id):
+            step = self.lane.progress.step
+            messages.append(changed_windows_message(self.topology, self.number, (*self.place, step), zone_id, window_s))
         content = PartitionFlush(
             partition=self.number,
             epoch=self.epoch,
@@ -175,8 +180,9 @@ class Partition:
             event_now_s=self.event_now_s,
             zone_id=zone_id,
             window_s=window_s,
-            sums=self._total.sums[rows],
+            sums=sums,
             deliveries=self._deliveries(),
+            history=self.lane.take_flush(),
             late=late,
             messages=messages,
         )
@@ -193,8 +199,7 @@ class Partition:
         return max(now_s // QUARTER_S * QUARTER_S, self._closed_until_s or 0)
 
     def _forget_unpublished(self) -> None:
-        clear(self._leaves)
-        clear(self._total)
+        self._differences.clear()
         self._outcomes[:] = 0
         self._late, self._conflicts = [], []
 
@@ -242,50 +247,81 @@ class Partition:
             f"rejected:{RejectReason.CONFLICT}": conflict,
         }
 
-    def _roll_up(self) -> None:
-        while roll_up(self.placement, self._leaves, self._total) == 0:
-            self._total = _doubled(self._total)
-        clear(self._leaves)
-
-    def _follow(self, topology: Topology) -> None:
-        self._roll_up()  # what came before the switch counts by the old tree
+    def _follow(self, offset: int, topology: Topology) -> None:
+        self._differences.roll_up(self.placement)  # what came before the switch counts by the old tree
         after = place(topology, self.number, len(self.memory.holds))
         heard = np.flatnonzero(self.memory.holds > 0)
         touched = touched_slots(self.placement, after, heard)
         self._count_all(touched, -1)
-        self._roll_up()
+        self._differences.roll_up(self.placement)
+        if not self.replaying:
+            self._leave_recount(offset, topology, np.array(touched, np.int32))
         self.memory = grown_memory(self.memory, len(after.register))
         self.placement, self.topology = after, topology
         self._count_all(touched, 1)
-        self._roll_up()
+        self._differences.roll_up(self.placement)
+
+    def _leave_recount(self, offset: int, topology: Topology, touched: Int32Array) -> None:
+        """Leaves to the archive the windows that are older than memory."""
+        older = (self.memory.since_s[touched] != COMPLETE_S) & (self.placement.register[touched] < ENERGY_REGISTERS)
+        slots = touched[older]
+        if len(slots):
+            since_s = self.memory.since_s[slots]
+            self.lane.add_recount(Recount(offset, self.topology.number, topology.number, slots, since_s))
 
     def _count_all(self, slots: Sequence[int], sign: int) -> None:
         for slot in slots:
-            while count_memory(self.memory, self.placement, self._leaves, slot, -(2**62), sign) == 0:
-                self._leaves = _doubled(self._leaves)
+
+            def kernel(leaves: Changes, slot: int = slot) -> int:
+                return int(count_memory(self.memory, self.placement, leaves, slot, -(2**62), sign))
+
+            self._differences.count(kernel)
+
+    # --- beside the stream (history_lane.py) ----------------------------------------------------------------------
+
+    def take_late(self, chunk: LateChunk) -> bool:
+        """Takes late readings of a chunk; whether it could. Call again until `lane.progress.late_slot` is past it."""
+        if self._position != 0 or self.replaying:
+            return False
+        taken = self.lane.take_late(chunk, self.next_offset, self.memory, self.placement, self._differences)
+        if taken is None:
+            return False
+        which, outcome = taken
+        self._outcomes += np.bincount(outcome, minlength=len(Outcome))
+        self._outcomes[Outcome.PENDING] -= len(which)
+        late = chunk.late
+        for k in which[outcome == Outcome.CONFLICT].tolist():
+            one = slice(k, k + 1)
+            readings = ReadingColumns(late.slot[one], late.ts_s[one], late.value[one], late.version[one])
+            offset, position = int(late.log_offset[k]), late.position[k : k + 1].astype(np.intp)
+            self._conflicts += conflict_messages(self.topology, self.placement, self.number, offset, position, readings)
+        return True
+
+    def take_recount(self, chunk: RecountChunk) -> Recount:
+        """Recounts series of a chunk until a flush is due; how far the recount is then."""
+        self._differences.roll_up(self.placement)
+        return self.lane.take_recount(chunk, self._differences)
+
+    # --- restoring ------------------------------------------------------------------------------------------------
+
+    def bring_back(self, remembered: Sequence[RememberedSeries]) -> None:
+        """Lets a replay put back what late readings made of series, each where the log stood then."""
+        self._remembered = sorted(remembered, key=lambda one: one.next_offset)
+        self._bring_back(self.next_offset)
+
+    def _bring_back(self, offset: int) -> None:
+        while self._remembered and self._remembered[0].next_offset <= offset:
+            one = self._remembered.pop(0)
+            put_back(self.memory, one.slot, one.content)
 
     def restore(self, next_offset: int, event_now_s: int | None, memory: SeriesMemory, topology: Topology) -> None:
         """Takes the state of a checkpoint, under the topology that it followed."""
-        self.next_offset, self.event_now_s, self.topology = next_offset, event_now_s, topology
-        self.placement = place(topology, self.number, len(memory.holds))
-        self.memory = grown_memory(memory, len(self.placement.register))
+        self.next_offset, self.event_now_s, self.memory = next_offset, event_now_s, memory
+        self.lane.tail = Tail(next_offset)
+        self.follow(topology)
 
-
-def _doubled(changes: Changes) -> Changes:
-    """The same rows in a table of twice the room."""
-    larger = empty_changes(2 * len(changes.zone))
-    pour(changes, larger)
-    return larger
-
-
-def _joined(late: list[LateReadings]) -> LateReadings | None:
-    if not late:
-        return None
-    return LateReadings(
-        log_offset=np.concatenate([one.log_offset for one in late]),
-        position=np.concatenate([one.position for one in late]),
-        slot=np.concatenate([one.slot for one in late]),
-        ts_s=np.concatenate([one.ts_s for one in late]),
-        value=np.concatenate([one.value for one in late]),
-        version=np.concatenate([one.version for one in late]),
-    )
+    def follow(self, topology: Topology) -> None:
+        """Goes on under `topology` without counting anything: what was applied so far is in the tables by it."""
+        self.topology = topology
+        self.placement = place(topology, self.number, len(self.memory.holds))
+        self.memory = grown_memory(self.memory, len(self.placement.register))

@@ -8,18 +8,13 @@ import asyncpg
 import numpy as np
 import pytest
 
-from services.balancer.flush import (
-    PREPARE_CONNECTION,
-    LogPlace,
-    NotOwnerError,
-    Ownership,
-    PartitionFlush,
-    flush,
-    take_over,
-    was_committed,
-)
-from services.balancer.outgoing import LateReadings, OutgoingMessage
+from services.balancer.flush import PREPARE_CONNECTION, flush, take_over, was_committed
+from services.balancer.flush_content import HistoryFlush, LogPlace, NotOwnerError, Ownership, PartitionFlush
+from services.balancer.outgoing import OutgoingMessage
+from services.balancer.postgres_store import PostgresStore
+from services.balancer.topologies import Topologies
 from services.balancer.writer import FlushWriter
+from shared.balance.late import LateReadings, joined, unpacked
 from shared.database.engine import connect
 from shared.database.migrate import migrate
 from shared.database.tables import SUM_COLUMNS
@@ -65,6 +60,7 @@ def content(
         window_s=np.array(windows, np.int64),
         sums=sums,
         deliveries={"received": 7, "applied": 6, "unchanged": 1, "pending": 0},
+        history=HistoryFlush(ownership.history, ownership.history),
     )
 
 
@@ -141,13 +137,16 @@ async def test_books_late_queue_and_outbox_come_with_the_rows_or_not_at_all(conn
     )  # fmt: skip
     message = OutgoingMessage("m-1", "bilans.rejected", b"value", {"reason": "conflict"})
     whole = replace(content(ownership), late=late, messages=[message])
-    broken = replace(whole, late=replace(late, position=np.array([3, 3], np.int32)))  # the same place twice
+    other = replace(late, log_offset=np.full(2, 7, np.int64))
+    broken = replace(whole, late=joined([late, other, late]))  # the same place twice
     with pytest.raises(asyncpg.UniqueViolationError):
         await flush(connection, [broken])
-    for table in ("partial", "books", "late_reading", "outbox"):
+    for table in ("partial", "books", "late_queue", "outbox"):
         assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
     await flush(connection, [whole])
-    assert await connection.fetchval("SELECT sum(value) FROM late_reading") == 9
+    row = await connection.fetchrow("SELECT log_offset, position, readings, content FROM late_queue")
+    assert (row["log_offset"], row["position"], row["readings"]) == (5, 0, 2)
+    assert unpacked(5, row["content"]).value.tolist() == [4, 5]
     assert await connection.fetchval("SELECT headers ->> 'reason' FROM outbox") == "conflict"
     books = dict(await connection.fetch("SELECT outcome, deliveries FROM books"))
     assert books == {"received": 7, "applied": 6, "unchanged": 1}
@@ -161,7 +160,9 @@ async def test_a_writer_whose_connection_is_cut_writes_once(
         {"BILANS_KAFKA": "127.0.0.1:1", "BILANS_DATABASE_URL": embedded_postgres, "BILANS_INSTANCE": "cut"}
     )
     ownership = await take_over(connection, READINGS, 0, "a")
-    writer = FlushWriter(settings)
+    pool = await asyncpg.create_pool(embedded_postgres, min_size=1, max_size=1)
+    store = PostgresStore(settings, pool, Topologies())
+    writer = FlushWriter(store)
 
     async def cut() -> None:
         while True:
@@ -179,6 +180,7 @@ async def test_a_writer_whose_connection_is_cut_writes_once(
     finally:
         cutting.cancel()
         await asyncio.gather(cutting, return_exceptions=True)
-        await writer.close()
+        await store.let_go()
+        await pool.close()
     assert {row[2] for row in await rows(connection, "partial")} == {1200}
     assert await connection.fetchval("SELECT deliveries FROM books WHERE outcome = 'received'") == 84

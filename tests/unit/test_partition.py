@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.balancer.checkpoint import Checkpoint, newest_checkpoint, write_checkpoint
-from services.balancer.flush import LogPlace, Ownership, PartitionFlush
+from services.balancer.differences import Differences
+from services.balancer.flush_content import LogPlace, Ownership, PartitionFlush
 from services.balancer.partition import Partition
 from shared.database.tables import SUM_COLUMNS
 from shared.readings_message import ReadingColumns
@@ -37,7 +38,7 @@ def fresh(
 ) -> Partition:
     """Partition 0 under the small topology."""
     ownership = Ownership(1, LogPlace(next_offset, next_position))
-    return Partition(0, ownership, topology or small_topology(), changes_rows)
+    return Partition(0, ownership, topology or small_topology(), Differences(changes_rows))
 
 
 def added_up(flushes: list[PartitionFlush | None]) -> Sums:
@@ -101,7 +102,7 @@ def test_a_restart_from_a_checkpoint_repeats_nothing_and_loses_nothing(
         reference.apply(offset, message(batch))
         if offset == kept:
             flushes.append(first.take_flush(NOW))
-            write_checkpoint(folder, Checkpoint(0, first.next_offset, 1, first.event_now_s, first.memory))
+            write_checkpoint(folder, Checkpoint(0, first.next_offset, 1, first.event_now_s, 0, first.memory))
         if offset == flushed:
             flushes.append(first.take_flush(NOW))
         first.apply(offset, message(batch))
@@ -109,7 +110,7 @@ def test_a_restart_from_a_checkpoint_repeats_nothing_and_loses_nothing(
         flushes.append(first.take_flush(NOW))
 
     second = fresh(flushed)
-    checkpoint = newest_checkpoint(folder, 0, flushed)
+    checkpoint = newest_checkpoint(folder, 0, flushed, 0)
     if checkpoint is not None:
         second.restore(checkpoint.next_offset, checkpoint.event_now_s, checkpoint.memory, small_topology())
     for offset in range(second.next_offset, len(log)):
@@ -207,14 +208,14 @@ def test_a_damaged_checkpoint_is_passed_over_and_only_two_are_kept(tmp_path: Pat
     partition = fresh()
     for offset in range(3):
         partition.apply(offset, message([(0, offset * 900, offset * 10)]))
-        written = write_checkpoint(tmp_path, Checkpoint(0, offset + 1, 1, None, partition.memory))
+        written = write_checkpoint(tmp_path, Checkpoint(0, offset + 1, 1, None, 0, partition.memory))
     assert len(list(tmp_path.rglob("*.checkpoint"))) == 2
-    newest = newest_checkpoint(tmp_path, 0, 3)
+    newest = newest_checkpoint(tmp_path, 0, 3, 0)
     assert newest is not None and newest.next_offset == 3
     assert newest.memory.held_value[0, :3].tolist() == [0, 10, 20]
     content = bytearray(written.read_bytes())
     content[-100] ^= 1
     written.write_bytes(content)
-    before = newest_checkpoint(tmp_path, 0, 3)
+    before = newest_checkpoint(tmp_path, 0, 3, 0)
     assert before is not None and before.next_offset == 2
-    assert newest_checkpoint(tmp_path, 0, 1) is None  # never ahead of what the tables hold
+    assert newest_checkpoint(tmp_path, 0, 1, 0) is None  # never ahead of what the tables hold

@@ -1,0 +1,51 @@
+"""What a balancer asks of its store: PostgreSQL in the service, an exact model of it in the simulation."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from services.balancer.flush_content import HistoryProgress, LogPlace, Ownership, PartitionFlush, RememberedSeries
+from services.balancer.history_tables import LateBatch
+from shared.topology.index import Topology
+
+
+class Store(Protocol):
+    """Every method may raise what shared.database.engine.DATABASE_TROUBLE names while the store cannot be reached."""
+
+    async def take_over(self, partition: int, owner: str) -> Ownership:
+        """Makes the partition `owner`'s: no flush of an earlier owner passes from here on."""
+
+    async def is_current(self, partition: int, epoch: int, place: LogPlace, history: HistoryProgress) -> bool:
+        """Whether nobody took the partition over, and its results stand exactly there."""
+
+    async def flush(self, contents: Sequence[PartitionFlush]) -> None:
+        """Writes all of it in one transaction, or nothing.
+
+        Raises NotOwnerError when a partition is somebody else's. After any other error its outcome may be unknown:
+        `was_committed` tells.
+        """
+
+    async def was_committed(self, content: PartitionFlush) -> bool:
+        """What became of a flush without an answer; raises NotOwnerError when the partition is somebody else's."""
+
+    async def let_go(self) -> None:
+        """Gives up the connection for flushes: the next flush begins on a new one."""
+
+    async def remembered(self, partition: int, after_step: int) -> list[RememberedSeries]:
+        """The series whose memory late readings changed after a history step."""
+
+    async def waiting_from(self, partition: int, recount_offset: int) -> int | None:
+        """The first message of the late queue, NOTHING_WAITS when it is empty; None while the recount is not written.
+
+        A recount is written with everything that was late before it.
+        """
+
+    async def late_batch(
+        self, partition: int, end_offset: int, until: int | None, readings_max: int
+    ) -> LateBatch | None:
+        """The queue's next whole messages before `end_offset`, about `readings_max` readings; `until` repeats one."""
+
+    async def topology(self, number: int) -> Topology:
+        """Topology `number`; raises LookupError when it was never loaded."""
+
+    async def followed_topology(self, partition: int) -> int:
+        """The topology that the partition's results follow."""
