@@ -49,6 +49,10 @@ TAIL_READINGS_MAX = 2_000_000
 """Readings of a partition that are applied, but perhaps not archived yet, and kept in memory (24 bytes each) for the
 late lane: several seconds of the fastest stream. When the archive is further behind, late readings wait for it."""
 
+ORIGINAL_BYTES_MAX = 4 * 1024 * 1024
+"""Of a rejected delivery no more bytes are kept: in base64 they still fit a message. Only an `oversized` one has more,
+and it could never be a reading; whole, it would be a message that the log refuses for ever."""
+
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """The largest body of a request to ingest, after decompression too: a bomb must not fill memory."""
 
@@ -99,6 +103,8 @@ FLUSH_TIMEOUT_S = 10
 older `known_at` appears after an `as_of` answer was given."""
 
 assert FLUSH_TIMEOUT_S < AS_OF_DELAY_S
+# A rejected delivery fits a message: its original in base64 (4 bytes for 3), and what is said of it.
+assert ORIGINAL_BYTES_MAX * 4 // 3 + 1024 * 1024 < MESSAGE_BYTES_MAX
 # Exactness: an edge's remainder times the bracket's width stays below 2^63 (rule 2: quotient and remainder first).
 assert BRACKET_S_MAX * BRACKET_S_MAX < 2**63
 # Exactness: a zone's sum over 100 million series at the plausible maximum stays below 2^63.

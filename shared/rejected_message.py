@@ -27,7 +27,8 @@ class RejectedDelivery:
     position: str
     """Where it came from, like `http:index 17` or `bilans.readings.json/2@1234 line 3`."""
     original: bytes
-    """The delivery's own bytes, or its canonical JSON where it was none (Arrow, the balancer)."""
+    """The delivery's own bytes, or its canonical JSON where it was none (Arrow, the balancer); at most
+    ORIGINAL_BYTES_MAX: of a longer one the beginning."""
 
 
 def encode_rejected(delivery: RejectedDelivery) -> bytes:

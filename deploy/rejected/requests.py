@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 
 from deploy.rejected.store import Original
+from shared.limits import ORIGINAL_BYTES_MAX
 
 LINES, ARRAY = "application/x-ndjson", "application/json"
 _SPACES = b" \t\r\n"
@@ -22,8 +23,9 @@ class RetryRequest:
 def pack(originals: list[Original]) -> tuple[list[RetryRequest], list[Original]]:
     """`originals` as requests in their order, and those that cannot be sent as one delivery each.
 
-    An original goes as a line. One that holds line ends came as an element of a JSON array, where they may stand
-    between values: it goes as one again, once it is sure that it is a single JSON value.
+    One goes as a line. One that holds line ends came as an element of a JSON array, where they may stand between
+    values: it goes as such an element again, once it is sure that it is a single JSON value. One as long as is kept at
+    most may be the beginning of a longer one, and is not sent.
     """
     sorted_out = [(_content_type(original.content), original) for original in originals]
     impossible = [original for content_type, original in sorted_out if content_type is None]
@@ -37,8 +39,10 @@ def pack(originals: list[Original]) -> tuple[list[RetryRequest], list[Original]]
 
 def _content_type(content: bytes) -> str | None:
     """How `content` can be sent as exactly one delivery of these bytes; None where it cannot."""
+    if not 0 < len(content) < ORIGINAL_BYTES_MAX:
+        return None
     if b"\n" not in content:
-        return LINES if content else None
+        return LINES
     if content != content.strip(_SPACES):
         return None  # the door takes the spaces around an element away
     try:

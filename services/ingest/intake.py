@@ -13,7 +13,7 @@ from services.ingest.log_writer import LogWriter, Message
 from services.ingest.lookup import SeriesLookup
 from services.ingest.reading_rules import latest_instant_s
 from shared.clock import Clock
-from shared.limits import MESSAGE_READINGS_MAX
+from shared.limits import MESSAGE_READINGS_MAX, ORIGINAL_BYTES_MAX
 from shared.readings_message import READINGS_HEADERS, encode_readings
 from shared.rejected_message import RejectedDelivery, encode_rejected, rejected_headers
 from shared.topics import READINGS, REJECTED
@@ -102,7 +102,7 @@ def _rejected_message(rejected: Rejected, position: str) -> Message:
         register=rejection.register,
         ts=rejection.ts,
         position=position,
-        original=rejected.original,
+        original=rejected.original[:ORIGINAL_BYTES_MAX],
     )
     return Message(REJECTED, 0, encode_rejected(delivery), rejected_headers(delivery))
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import zstandard
 
-from shared.limits import BODY_BYTES_MAX, BODY_DELIVERIES_MAX
+from shared.limits import BODY_BYTES_MAX, BODY_DELIVERIES_MAX, MESSAGE_BYTES_MAX, ORIGINAL_BYTES_MAX
 from shared.problem import MEDIA_TYPE
 from shared.rejected_message import decode_rejected
 from shared.settings import Settings
@@ -170,6 +170,18 @@ def test_rejected_ones_are_named_and_kept(ingest: Ingest, window: LogWindow) -> 
     ]
     assert (kept[3].meter, kept[3].register, kept[3].ts) == (meter(METERS), "1.8.0", TS)
     assert len(window.readings()) == 2
+
+
+def test_a_line_longer_than_a_message_is_kept_as_far_as_one_holds_it(ingest: Ingest, window: LogWindow) -> None:
+    """It must not stop the door, which could never log all of it."""
+    endless = b"[" * (MESSAGE_BYTES_MAX + 1)
+    answer = ingest.post(b"\n".join([_line(0), endless, _line(1)])).json()
+    assert (answer["accepted"], answer["rejected"]) == (2, 1)
+    assert answer["errors"][0]["reason"] == "oversized"
+    (record,) = window.rejected()
+    kept = decode_rejected(record.headers, record.value or b"")
+    assert kept.original == endless[:ORIGINAL_BYTES_MAX]
+    assert kept.detail.startswith(f"{len(endless)} bytes; ")
 
 
 def test_unreadable_bodies_count_nothing(ingest: Ingest, window: LogWindow) -> None:

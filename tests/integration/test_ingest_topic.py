@@ -89,7 +89,7 @@ def _committed(kafka: str) -> dict[int, int]:
     return asyncio.run(ask())
 
 
-def _wait_handled(kafka: str, seconds: float = 30) -> None:
+def _wait_handled(kafka: str, seconds: float = 90) -> None:
     wait_for(lambda: _committed(kafka) == log_ends(kafka, READINGS_JSON, 4), seconds, lambda: str(_committed(kafka)))
 
 
@@ -168,7 +168,7 @@ def test_a_topic_of_nothing_but_bad_lines_is_stopped_and_no_line_is_skipped(sett
         _wait_handled(settings.kafka)
         assert ingest.answers("/readyz") == 200  # fewer lines than the window
         _send(settings.kafka, [(0, _line(0, 10)), (0, _wrong(FUSE_LINES // 10))])
-        wait_for(lambda: _fuse(settings) is not None, 30)
+        wait_for(lambda: _fuse(settings) is not None, 90)
         assert _committed(settings.kafka) == {0: 11, 1: 0, 2: 0, 3: 0}  # what was handled is
         _send(settings.kafka, [(0, _line(1, 11)), (3, _line(2, 12)), (3, b"nonsense")])
         refused = httpx.get(ingest.url + "/readyz")

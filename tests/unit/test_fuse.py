@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.fuse import FIT, FUSE_REASONS, FuseWindows, verdicts_of
@@ -98,7 +98,7 @@ def histories(draw: st.DrawFn) -> list[tuple[int, int, int]]:
     return draw(st.lists(steps, min_size=1, max_size=12))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(histories())
 def test_it_decides_as_the_plain_rule_does(history: list[tuple[int, int, int]]) -> None:
     """The rule in plain words over all lines kept, after each note."""

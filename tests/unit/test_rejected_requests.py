@@ -5,13 +5,14 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.rejected.display import plain, shown_original
 from deploy.rejected.requests import ARRAY, LINES, pack
 from deploy.rejected.store import Original
 from services.ingest.json_deliveries import check_array, check_lines
+from shared.limits import ORIGINAL_BYTES_MAX
 from shared.words import RejectReason
 from tests.unit.ingest_lookup import small_lookup
 
@@ -50,6 +51,7 @@ def contents(draw: st.DrawFn) -> bytes:
     return json.dumps(value, indent=draw(st.sampled_from([None, 1]))).encode()
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(contents(), max_size=8))
 def test_every_original_is_one_delivery_of_the_same_bytes_or_said_to_be_impossible(many: list[bytes]) -> None:
     found, impossible = as_the_door_reads(originals_of(*many))
@@ -68,7 +70,18 @@ def test_odd_originals_arrive_as_they_were(content: bytes) -> None:
     assert as_the_door_reads(originals_of(b"before", content, b"after")) == ([b"before", content, b"after"], [])
 
 
-@pytest.mark.parametrize("content", [b"", b"two\nlines", b'{"a":1}\n', b"1,\n2", b"\n", b"[" * 100_000 + b"\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"two\nlines",
+        b'{"a":1}\n',
+        b"1,\n2",
+        b"\n",
+        pytest.param(b"[" * 100_000 + b"\n", id="too deep"),
+        pytest.param(b"x" * ORIGINAL_BYTES_MAX, id="perhaps cut"),
+    ],
+)
 def test_what_would_be_changed_or_doubled_is_not_sent(content: bytes) -> None:
     assert as_the_door_reads(originals_of(b"before", content)) == ([b"before"], [content])
 
