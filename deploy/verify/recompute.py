@@ -26,7 +26,8 @@ from shared.words import ENERGY_REGISTERS
 
 _READINGS_MAX = 4_000_000
 """Readings held at a time, some 400 MB with what sorting them needs."""
-_CHANGES_ROWS = 2**16
+_CHANGES_ROWS = 2**12
+"""Room for sums at first; it is doubled as the windows ask for it."""
 _ALWAYS = (np.array([-(2**62)], np.int64), np.array([2**62], np.int64))
 """The range of all windows."""
 
