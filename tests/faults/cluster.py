@@ -160,6 +160,9 @@ class Cluster:
         """SIGTERM; it must end in order."""
         assert stop_child(self._services.pop(name), signal.SIGTERM, STOP_S), tail(self.log_of(name), 30)
 
+    def runs(self, name: str) -> bool:
+        return self._services[name].poll() is None
+
     async def ended(self, name: str, seconds: float) -> int:
         """Waits for the end of a service; its exit code."""
         process = self._services[name]

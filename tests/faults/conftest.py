@@ -1,26 +1,32 @@
 """The fault runs: only `bilans test --faults-ci` and `--faults` collect them (they set the variable of tier.py)."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.scene import Scene
+from tests.faults.scene import Scene, rural_scene
 from tests.faults.tier import TIER
 
+FULL_ONLY = ("test_soak.py", "test_disk_full.py")
+ROOT_ONLY = ("test_disk_full.py",)
+"""It mounts a file system."""
 _recoveries_s: list[float] = []
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leaves the fault runs out of the default suite."""
-    return True if not TIER and collection_path.name.startswith("test_") else None
+    """Leaves the fault runs out of the default suite, and what takes long out of CI."""
+    name = collection_path.name
+    left_out = not TIER or (name in FULL_ONLY and TIER != "full") or (name in ROOT_ONLY and os.geteuid() != 0)
+    return True if name.startswith("test_") and left_out else None
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A cluster with one balancer, for all tests of a file: each goes on where the one before ended."""
-    running = Scene(tmp_path_factory.mktemp("scene"))
+    running = rural_scene(tmp_path_factory.mktemp("scene"))
     try:
         yield running
     finally:

@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,8 @@ from tests.end_to_end.slices import RURAL_WEEK
 
 EVERY = 10
 """One meter of so many is taken, and all boundary meters: about 850 readings a quarter, in all zones."""
+EXTRA_METERS = [f"EXTRA-{number:02d}" for number in range(20)]
+"""Meters with both energy registers that the feed leaves alone: a test sends what it likes for them."""
 READINGS_SCHEMA = pa.schema(
     [
         ("meter", pa.string()),
@@ -27,24 +28,27 @@ READINGS_SCHEMA = pa.schema(
 
 
 def small_topology(folder: Path) -> Path:
-    """The rural week's topology in `folder`, with the feed's meters only."""
+    """The rural week's topology in `folder`, with the feed's meters and EXTRA_METERS only."""
     folder.mkdir(parents=True)
     for name in ("zones.csv", "members.csv"):
         shutil.copy(RURAL_WEEK / name, folder / name)
     with (RURAL_WEEK / "meters.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = list(csv.reader(file))
     kind = header.index("kind")
+    taken = [row for number, row in enumerate(rows) if number % EVERY == 0 or row[kind] == "boundary"]
+    for meter in EXTRA_METERS:
+        row = dict.fromkeys(header, "") | {"meter": meter, "zone": "F-ZYWIEC", "kind": "prosumer"}
+        taken.append(list((row | {"registers": "1.8.0|2.8.0"}).values()))
     with (folder / "meters.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(
-            [header, *(row for number, row in enumerate(rows) if number % EVERY == 0 or row[kind] == "boundary")]
-        )
+        csv.writer(file).writerows([header, *taken])
     return folder
 
 
 class Feed:
     """Quarter after quarter of all series of `small_topology`."""
 
-    def __init__(self, topology: Path) -> None:
+    def __init__(self, topology: Path, first_s: int | None = None) -> None:
+        """`first_s`, an edge of a window, is when the first readings are taken to be of; None leaves them in 2016."""
         with (topology / "meters.csv").open(encoding="utf-8", newline="") as file:
             meters = [row["meter"] for row in csv.DictReader(file)]
         table = pq.read_table(RURAL_WEEK / "readings.parquet")
@@ -60,6 +64,8 @@ class Feed:
         """Of a week; the last reading of one is the first of the next."""
         self._values: npt.NDArray[np.int64] = np.full((self._quarters + 1, len(self._series)), -1, np.int64)
         self._values[(instants - self._first_s) // 900, coded.indices.to_numpy()] = table["value"].to_numpy()
+        if first_s is not None:
+            self._first_s = first_s
         assert (self._values >= 0).all(), "a series with a gap: the weeks could not follow each other"
         self.next = 0
         """The number of the quarter that `take` gives next."""
@@ -94,8 +100,3 @@ class Feed:
             ],
             schema=READINGS_SCHEMA,
         )
-
-
-def later(table: pa.Table, by: timedelta) -> pa.Table:
-    """The readings of `table` with their instants moved."""
-    return table.set_column(2, "ts", pc.add(table["ts"], pa.scalar(by, pa.duration("s"))))

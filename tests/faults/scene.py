@@ -2,101 +2,55 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
 import httpx
-import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from shared.topics import READINGS
 from tests.end_to_end.recompute_topology import read_plain_topology
 from tests.faults.checker import problems
 from tests.faults.cluster import Cluster, eventually
 from tests.faults.feed import Feed, small_topology
-from tests.faults.history import Body, History, Refused
+from tests.faults.history import History, Refused
 from tests.faults.observer import Reader, look
+from tests.faults.sender import Sender
 
-ZONES = ["CLUSTER", "GPZ-1", "F-ZYWIEC"]
+ZONES = ["CLUSTER", "GPZ-1", "F-ZYWIEC", "LV-A1"]
+"""Those of them that the topology has are looked at."""
 SETTLED_S_MAX = 90
-RETRY_S = 0.2
-NDJSON = "application/x-ndjson"
 WINDOWS_WATCHED = 40
 """The reader looks at so many windows behind the newest, and at some ahead of it."""
-
-
-class Sender:
-    """Posts bodies until they are acknowledged, and notes them."""
-
-    def __init__(self, ingest: Callable[[], str], history: History) -> None:
-        self._ingest = ingest
-        self._history = history
-
-    async def send(self, client: httpx.AsyncClient, readings: pa.Table, refused: Sequence[Refused] = ()) -> None:
-        """Sends the good ones with those to be refused behind them; returns when they are acknowledged."""
-        lines = ndjson(readings) + b"".join(one.original + b"\n" for one in refused)
-        body = Body(readings, tuple(refused), tries=0, acknowledged=False)
-        self._history.bodies.append(body)
-        place = len(self._history.bodies) - 1
-        tries = 0
-        while True:
-            tries += 1
-            # Noted before it is sent: a try that is broken off may arrive.
-            self._history.bodies[place] = Body(readings, tuple(refused), tries, acknowledged=False)
-            answer = await self._try(client, lines)
-            if answer is not None and answer.status_code == 202:
-                break
-            assert answer is None or answer.status_code in (429, 503), f"{answer.status_code} {answer.text}"
-            await asyncio.sleep(RETRY_S)
-        self._history.bodies[place] = Body(readings, tuple(refused), tries, acknowledged=True)
-        receipt = answer.json()
-        errors = [(error["index"], error["reason"]) for error in receipt["errors"]]
-        expected = [(len(readings) + number, one.reason) for number, one in enumerate(refused)]
-        assert (receipt["accepted"], errors) == (len(readings), expected), receipt["errors"][:5]
-
-    async def _try(self, client: httpx.AsyncClient, lines: bytes) -> httpx.Response | None:
-        """One try; None without an answer."""
-        try:
-            return await client.post(
-                f"{self._ingest()}/v1/readings", content=lines, headers={"Content-Type": NDJSON}, timeout=30
-            )
-        except httpx.TransportError:
-            return None
-
-
-def ndjson(readings: pa.Table) -> bytes:
-    """A line for each reading."""
-    texts = pc.strftime(readings["ts"], "%Y-%m-%dT%H:%M:%SZ").to_pylist()
-    columns = [readings["meter"].to_pylist(), readings["register"].to_pylist(), texts]
-    columns += [readings["value"].to_pylist(), readings["version"].to_pylist()]
-    names = ("meter", "register", "ts", "value", "version")
-    return b"".join(orjson.dumps(dict(zip(names, row, strict=True))) + b"\n" for row in zip(*columns, strict=True))
 
 
 class Scene:
     """A running cluster, its feed and all that was sent and seen since its start."""
 
-    def __init__(self, folder: Path, balancers: int = 1) -> None:
-        """Starts it; blocks until it is ready."""
-        topology = small_topology(folder / "topology")
+    def __init__(self, folder: Path, topology: Path, feed: Feed | None = None) -> None:
+        """Starts it; blocks until it is ready. `feed` gives what `load` sends."""
         self.plain_topology = read_plain_topology(topology)
-        self.feed = Feed(topology)
+        self._zones = [zone for zone in ZONES if zone in self.plain_topology.parents]
+        self._feed = feed
         self.history = History()
         self.cluster = Cluster(folder, topology)
         self.sender = Sender(lambda: self.cluster.ingest, self.history)
         self.recoveries_s: list[float] = []
         """From each kill of a balancer to the first commit after it."""
         self._begun_s = time.monotonic()
-        self._sent_before = 0
         try:
-            self.cluster.start(balancers)
+            self.cluster.start()
         except BaseException:
             self.cluster.close()
             raise
+
+    @property
+    def feed(self) -> Feed:
+        assert self._feed is not None
+        return self._feed
 
     # --- load -------------------------------------------------------------------------------------------------------
 
@@ -126,10 +80,10 @@ class Scene:
         assert reader.polls > 0
 
     @asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
-        """A reader polls inside the block, which sends by itself; behind it the whole history is judged."""
+    async def watched(self, from_s: int, to_s: int) -> AsyncIterator[None]:
+        """A reader polls those windows inside the block, which sends by itself; then the whole history is judged."""
         reader = self._reader()
-        self._watch(reader)
+        reader.range = _text(from_s), _text(to_s)
         task = asyncio.create_task(reader.run())
         try:
             yield
@@ -146,7 +100,7 @@ class Scene:
 
     def _reader(self) -> Reader:
         settings = self.cluster.settings
-        return Reader(self.history, lambda: self.cluster.api, settings.database_url, ZONES, self._begun_s)
+        return Reader(self.history, lambda: self.cluster.api, settings.database_url, self._zones, self._begun_s)
 
     def _watch(self, reader: Reader) -> None:
         first, last = self.feed.next - WINDOWS_WATCHED, self.feed.next + 4
@@ -237,6 +191,12 @@ class Scene:
     def close(self) -> None:
         """Ends the cluster."""
         self.cluster.close()
+
+
+def rural_scene(folder: Path, first_s: int | None = None) -> Scene:
+    """A scene with the small rural topology and its feed."""
+    topology = small_topology(folder / "topology")
+    return Scene(folder, topology, Feed(topology, first_s))
 
 
 def _text(instant_s: int) -> str:

@@ -23,6 +23,7 @@ STEP_FILE = "BILANS_TEST_STEP_FILE"
 
 STEPS = {
     "1": ("after", r"SET owner_epoch = p\.owner_epoch \+ 1"),
+    "begin": ("before", r"^BEGIN"),
     "2-before": ("before", r"UPDATE progress SET next_offset"),
     "2": ("after", r"UPDATE progress SET next_offset"),
     "3-rows": ("after", r"INSERT INTO partial AS p"),
@@ -32,7 +33,11 @@ STEPS = {
     "5": ("after", r"^COMMIT"),
     "outbox-sent": ("before", r"DELETE FROM outbox"),
 }
-"""The steps of a flush: the number that flush.py gives them, and which statement it is after or before."""
+"""The steps of a flush: the number that flush.py gives them, and which statement it is after or before. One that is
+paused before it begins holds no lock, and its session outlives the pause: its flush must be refused by step 2."""
+LATE_STEP = {"3-history": ("after", r"DELETE FROM late_queue")}
+"""A step that only a flush has with which late readings are applied."""
+_OF_THE_POOL = ("1", "outbox-sent")
 _WRAPPED = ("execute", "executemany", "fetch", "fetchrow", "fetchval")
 
 
@@ -41,16 +46,16 @@ def _interrupt_at(place: str, connection: asyncpg.Connection, query: str) -> Non
     file = Path(os.environ[STEP_FILE])
     with suppress(FileNotFoundError, ValueError):
         step, how = file.read_text().split()
-        when, pattern = STEPS[step]
-        if when == place and re.search(pattern, query) and _is_of_the_balance(connection):
+        when, pattern = (STEPS | LATE_STEP)[step]
+        if when == place and re.search(pattern, query) and _is_of_the_flush(connection, step):
             file.unlink()
             os.kill(os.getpid(), signal.Signals[how])
 
 
-def _is_of_the_balance(connection: asyncpg.Connection) -> bool:
-    """Whether the session is one of the flush: the follower of rejected readings has progress of its own."""
+def _is_of_the_flush(connection: asyncpg.Connection, step: str) -> bool:
+    """Whether the session is one of the flush: followers have transactions and progress of their own."""
     name: str = connection._params.server_settings.get("application_name", "")
-    return not name.endswith("rejected")
+    return name.endswith("flush") or (step in _OF_THE_POOL and name == os.environ["BILANS_INSTANCE"])
 
 
 def _wrapped(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
