@@ -77,6 +77,8 @@ class HistoryLane:
         self.recounts = recounts
         """What is to be recounted still, in the order of the log; no late reading is taken before it is done."""
         self.tail = Tail(0)
+        self.queue_begin = 0
+        """Messages of the late queue before this one are done with, though the store may not know it yet."""
         self._drained_until: int | None = None
         self._remembered: dict[int, RememberedSeries] = {}
         self._recounts_changed: dict[int, Recount] = {}
@@ -136,6 +138,7 @@ class HistoryLane:
     def end_batch(self) -> None:
         """All of the batch is taken: its messages leave the queue."""
         self._drained_until = self.progress.late_until
+        self.queue_begin = self.progress.late_until + 1
         self.progress = HistoryProgress(self.progress.step + 1)
 
     def take_recount(self, chunk: RecountChunk, differences: Differences) -> Recount:

@@ -79,22 +79,28 @@ async def read_remembered(connection: asyncpg.Connection, partition: int, after_
     return [RememberedSeries(row["slot"], row["next_offset"], row["content"]) for row in rows]
 
 
-async def read_waiting_from(connection: asyncpg.Connection, partition: int, recount_offset: int) -> int | None:
-    """The first message of the late queue, or NOTHING_WAITS; None while the recount is not in its table."""
+async def read_waiting_from(
+    connection: asyncpg.Connection, partition: int, recount_offset: int, queue_begin: int
+) -> int | None:
+    """The queue's first message from `queue_begin` on, or NOTHING_WAITS; None while the recount is not in its table."""
     begin: int | None = await connection.fetchval(
-        "SELECT coalesce((SELECT min(log_offset) FROM late_queue WHERE partition = $1), $3::bigint) FROM recount"
-        " WHERE partition = $1 AND log_offset = $2",
+        """
+        SELECT coalesce(
+            (SELECT min(log_offset) FROM late_queue WHERE partition = $1 AND log_offset >= $4), $3::bigint
+        ) FROM recount WHERE partition = $1 AND log_offset = $2
+        """,
         partition,
         recount_offset,
         NOTHING_WAITS,
+        queue_begin,
     )
     return begin
 
 
 async def read_late_batch(
-    connection: asyncpg.Connection, partition: int, end_offset: int, until: int | None, readings_max: int
+    connection: asyncpg.Connection, partition: int, span: tuple[int, int], until: int | None, readings_max: int
 ) -> LateBatch | None:
-    """The next batch: the whole messages before `end_offset` of about `readings_max` readings, one at least.
+    """The next batch: whole messages in `span` (half open) of about `readings_max` readings, one at least.
 
     `until` is the last message of a batch that is under way already. None when there is none.
     """
@@ -104,19 +110,20 @@ async def read_late_batch(
             """
             SELECT max(log_offset) FROM (
                 SELECT log_offset, sum(readings) OVER (ORDER BY log_offset, position) - readings AS before
-                FROM late_queue WHERE partition = $1 AND log_offset < $2
-            ) AS waiting WHERE before < $3
+                FROM late_queue WHERE partition = $1 AND log_offset >= $2 AND log_offset < $3
+            ) AS waiting WHERE before < $4
             """,
             partition,
-            end_offset,
+            *span,
             readings_max,
         )
     if last is None:
         return None
     rows = await connection.fetch(
-        "SELECT log_offset, content FROM late_queue WHERE partition = $1 AND log_offset <= $2"
+        "SELECT log_offset, content FROM late_queue WHERE partition = $1 AND log_offset >= $2 AND log_offset <= $3"
         " ORDER BY log_offset, position",
         partition,
+        span[0],
         last,
     )
     if not rows:

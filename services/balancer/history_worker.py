@@ -77,9 +77,9 @@ class HistoryWorker:
     async def _drain(self, partition: Partition, archived_until: int) -> bool:
         until = partition.lane.progress.late_until
         end_offset = min(archived_until, partition.flushed.offset)
-        batch = await self._store.late_batch(
-            partition.number, end_offset, None if until == NO_BATCH else until, _BATCH_READINGS
-        )
+        repeated = None if until == NO_BATCH else until
+        span = partition.lane.queue_begin, end_offset
+        batch = await self._store.late_batch(partition.number, span, repeated, _BATCH_READINGS)
         if batch is None or batch.until >= end_offset:
             return False
         order = np.argsort(batch.late.slot, kind="stable")
@@ -118,7 +118,8 @@ class HistoryWorker:
     async def _recount(self, partition: Partition, recount: Recount, archived_until: int) -> bool:
         if recount.log_offset >= min(archived_until, partition.flushed.offset):
             return False
-        queue_begin = await self._store.waiting_from(partition.number, recount.log_offset)
+        begin = partition.lane.queue_begin
+        queue_begin = await self._store.waiting_from(partition.number, recount.log_offset, begin)
         if queue_begin is None:
             return False
         before, after = await self._placements(partition, recount)

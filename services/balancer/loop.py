@@ -262,7 +262,8 @@ class BalancerLoop:
         for content in contents:
             if content.partition not in lost:
                 for outcome, deliveries in content.deliveries.items():
-                    BALANCER_READINGS.labels(outcome).inc(deliveries)
+                    if deliveries > 0:  # late readings that are taken leave `pending`; a counter only counts up
+                        BALANCER_READINGS.labels(outcome).inc(deliveries)
         if any(content.messages for content in contents):
             await self._send_outbox([content.partition for content in contents if content.partition not in lost])
 

@@ -59,17 +59,17 @@ class PostgresStore:
         async with self._pool.acquire() as connection:
             return await read_remembered(connection, partition, after_step)
 
-    async def waiting_from(self, partition: int, recount_offset: int) -> int | None:
+    async def waiting_from(self, partition: int, recount_offset: int, queue_begin: int) -> int | None:
         """From `recount` and `late_queue`, of one moment."""
         async with self._pool.acquire() as connection:
-            return await read_waiting_from(connection, partition, recount_offset)
+            return await read_waiting_from(connection, partition, recount_offset, queue_begin)
 
     async def late_batch(
-        self, partition: int, end_offset: int, until: int | None, readings_max: int
+        self, partition: int, span: tuple[int, int], until: int | None, readings_max: int
     ) -> LateBatch | None:
         """From `late_queue`."""
         async with self._pool.acquire() as connection:
-            return await read_late_batch(connection, partition, end_offset, until, readings_max)
+            return await read_late_batch(connection, partition, span, until, readings_max)
 
     async def topology(self, number: int) -> Topology:
         """Read once and kept."""

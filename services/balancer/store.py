@@ -33,16 +33,16 @@ class Store(Protocol):
     async def remembered(self, partition: int, after_step: int) -> list[RememberedSeries]:
         """The series whose memory late readings changed after a history step."""
 
-    async def waiting_from(self, partition: int, recount_offset: int) -> int | None:
-        """The first message of the late queue, NOTHING_WAITS when it is empty; None while the recount is not written.
+    async def waiting_from(self, partition: int, recount_offset: int, queue_begin: int) -> int | None:
+        """The first message of the late queue from `queue_begin` on, NOTHING_WAITS when there is none.
 
-        A recount is written with everything that was late before it.
+        None while the recount is not written: it is written with everything that was late before it.
         """
 
     async def late_batch(
-        self, partition: int, end_offset: int, until: int | None, readings_max: int
+        self, partition: int, span: tuple[int, int], until: int | None, readings_max: int
     ) -> LateBatch | None:
-        """The queue's next whole messages before `end_offset`, about `readings_max` readings; `until` repeats one."""
+        """The queue's next whole messages in `span` (half open), about `readings_max` readings; `until` repeats one."""
 
     async def topology(self, number: int) -> Topology:
         """Topology `number`; raises LookupError when it was never loaded."""
