@@ -3,7 +3,7 @@
 It is size-tiered, so that rewriting stays logarithmic: files of a tier are merged when eight of them stand side by
 side, and the result is of a higher tier (unless most of it was doubles, which are then gone). A file of FINAL_ROWS is
 not merged again. It works in a thread of its own that gives way to all others, a partition at a time: archive writing,
-the balance and the event loop do not wait for it. A merge reads fewer than 2 · FINAL_ROWS readings, some 200 MB.
+the balance and the event loop do not wait for it. A merge reads fewer than 2 · FINAL_ROWS readings, some 250 MB.
 """
 
 import asyncio
