@@ -249,12 +249,13 @@ def _ask_ready(url: str) -> tuple[bool, str]:
             return answer.status == 200, ""
     except urllib.error.HTTPError as error:
         document = error.read(4_096)
-        return _only_fuse(document), _waits_for(document)
+        return waits_only_for_a_person(document), _waits_for(document)
     except OSError:
         return False, ""  # it does not listen yet
 
 
-def _only_fuse(problem: bytes) -> bool:
+def waits_only_for_a_person(problem: bytes) -> bool:
+    """Whether the API's answer names nothing as missing but the blown fuse."""
     try:
         answer = orjson.loads(problem)
         return answer["fuse"] is not None and len(answer["missing"]) == 1

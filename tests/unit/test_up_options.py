@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import orjson
 import pytest
 
+from deploy.supervisor import waits_only_for_a_person
 from deploy.up_options import Stores, UpOptions, check_options, external_stores, service_environment
 from shared.errors import BilansError
 from shared.settings import read_settings
@@ -62,6 +64,19 @@ def test_the_services_are_told_what_up_was_asked(tmp_path: Path) -> None:
     assert (settings.data_dir, settings.api_key, settings.fuse) == (tmp_path, "secret", False)
     assert settings.archive == str(Path("here").absolute())
     assert Path(environment["NUMBA_CACHE_DIR"]).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("answer", "starts"),
+    [
+        ({"missing": ["the fuse"], "fuse": {"topic": "t"}}, True),
+        ({"missing": ["no ingest is ready", "the fuse"], "fuse": {"topic": "t"}}, False),
+        ({"missing": ["no ingest is ready"], "fuse": None}, False),
+        ({"detail": "no such answer"}, False),
+    ],
+)
+def test_a_blown_fuse_alone_does_not_keep_up_from_starting(answer: object, starts: bool) -> None:
+    assert waits_only_for_a_person(orjson.dumps(answer)) == starts
 
 
 def test_auth_off_takes_the_key_away(tmp_path: Path) -> None:
