@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,6 +57,11 @@ class Disturbed:
     conflicts: list[Fields]
     """The good lines that have to be rejected in the balance: another value came first."""
 
+    def unlike(self, rejected: Iterable[tuple[str, bytes]]) -> set[tuple[object, ...]]:
+        """The conflicts that are not among the rejected (reason, original), and those there that were none."""
+        kept = [json.loads(original) for reason, original in rejected if reason == "conflict"]
+        return _identities(as_table(kept)) ^ _identities(as_table(self.conflicts))
+
     def bodies(self, lines: int) -> Iterator[tuple[pa.Table, list[Refused]]]:
         """So many lines at a time: the good ones, and those to be refused."""
         for start in range(0, len(self.deliveries), lines):
@@ -108,6 +113,10 @@ def as_table(readings: list[Fields]) -> pa.Table:
     columns = {name: [reading[name] for reading in readings] for name in READINGS_SCHEMA.names}
     columns["ts"] = [datetime.fromisoformat(text) for text in columns["ts"]]
     return pa.table(columns, schema=READINGS_SCHEMA)
+
+
+def _identities(readings: pa.Table) -> set[tuple[object, ...]]:
+    return {tuple(row.values()) for row in readings.to_pylist()}
 
 
 def _rows(clean: pa.Table) -> Iterator[tuple[Fields, int]]:

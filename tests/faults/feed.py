@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tests.end_to_end.recompute_topology import ENERGY_REGISTERS
 from tests.end_to_end.slices import RURAL_WEEK
 
 EVERY = 10
@@ -64,6 +65,9 @@ class Feed:
         """Of a week; the last reading of one is the first of the next."""
         self._values: npt.NDArray[np.int64] = np.full((self._quarters + 1, len(self._series)), -1, np.int64)
         self._values[(instants - self._first_s) // 900, coded.indices.to_numpy()] = table["value"].to_numpy()
+        counts = np.array([register in ENERGY_REGISTERS for _, register in self._series])
+        self._weekly_wh: npt.NDArray[np.int64] = np.where(counts, self._values[-1] - self._values[0], 0)
+        """What a register of energy counts in a week; a storage's content comes back to where it was."""
         if first_s is not None:
             self._first_s = first_s
         assert (self._values >= 0).all(), "a series with a gap: the weeks could not follow each other"
@@ -87,7 +91,7 @@ class Feed:
     def quarter(self, number: int) -> pa.Table:
         """The readings of one quarter, version 0."""
         week, place = divmod(number, self._quarters)
-        value = self._values[place] + week * (self._values[-1] - self._values[0])
+        value = self._values[place] + week * self._weekly_wh
         at = pa.scalar(self.instant_s(number), pa.int64()).cast(pa.timestamp("s", tz="UTC"))
         count = len(self._series)
         return pa.table(

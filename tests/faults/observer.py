@@ -27,6 +27,7 @@ PARTITIONS = 4
 """Of `bilans.readings`, where nothing else is said (BILANS_PARTITIONS)."""
 POLL_S = 0.1
 REVISIONS_POLL_S = 1.0
+SETTLED_S_MAX = 120
 _META = ("window_start", "window_end", "status", "revision", "known_at")
 _REVISIONS = """
 SELECT zone_id, extract(epoch FROM window_start)::bigint, partition, revision,
@@ -103,6 +104,30 @@ class Reader:
 def _row_seen(at_s: float, zone: str, row: dict[str, Any]) -> RowSeen:
     figures = orjson.dumps({name: figure for name, figure in row.items() if name not in _META}).decode()
     return RowSeen(at_s, zone, row["window_start"], row["status"], row["revision"], row["known_at"], figures)
+
+
+async def settled(api: Callable[[], str], received: int) -> None:
+    """Waits until so many deliveries are handled and nothing is under way: neither in the logs nor late nor to recount.
+
+    The API may be away for a while.
+    """
+    until = time.monotonic() + SETTLED_S_MAX
+    said = ""
+    async with httpx.AsyncClient(timeout=10) as client:
+        while True:
+            try:
+                answer = await client.get(f"{api()}/v1/audit")
+                said = answer.text
+                if answer.status_code == 200 and _is_settled(answer.json(), received):
+                    return
+            except httpx.TransportError as error:
+                said = repr(error)
+            assert time.monotonic() < until, f"not settled within {SETTLED_S_MAX} s: {said}"
+            await asyncio.sleep(0.1)
+
+
+def _is_settled(books: dict[str, Any], received: int) -> bool:
+    return bool(books["received"] >= received and books["lag"] == books["pending"] == books["recomputing"] == 0)
 
 
 # --- at the end -----------------------------------------------------------------------------------------------------

@@ -17,12 +17,11 @@ from tests.faults.checker import problems
 from tests.faults.cluster import Cluster, eventually
 from tests.faults.feed import Feed, small_topology
 from tests.faults.history import History, Refused
-from tests.faults.observer import Reader, look
+from tests.faults.observer import SETTLED_S_MAX, Reader, look, settled
 from tests.faults.sender import Sender
 
 ZONES = ["CLUSTER", "GPZ-1", "F-ZYWIEC", "LV-A1"]
 """Those of them that the topology has are looked at."""
-SETTLED_S_MAX = 90
 WINDOWS_WATCHED = 40
 """The reader looks at so many windows behind the newest, and at some ahead of it."""
 
@@ -165,21 +164,7 @@ class Scene:
 
     async def settle(self) -> None:
         """Waits until all that was acknowledged is handled and nothing is under way."""
-        until = time.monotonic() + SETTLED_S_MAX
-        said = ""
-        async with httpx.AsyncClient(timeout=10) as client:
-            while True:
-                try:
-                    answer = await client.get(f"{self.cluster.api}/v1/audit")
-                    said = answer.text
-                    books = answer.json()
-                    handled = answer.status_code == 200 and books["received"] >= self.history.acknowledged
-                    if handled and books["lag"] == books["pending"] == books["recomputing"] == 0:
-                        return
-                except httpx.TransportError as error:
-                    said = repr(error)
-                assert time.monotonic() < until, f"not settled within {SETTLED_S_MAX} s: {said}"
-                await asyncio.sleep(0.1)
+        await settled(lambda: self.cluster.api, self.history.acknowledged)
 
     async def judge(self, *, archive: bool = False) -> None:
         """Holds the whole history and what stands now to the checker."""

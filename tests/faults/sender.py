@@ -93,10 +93,15 @@ def readings_of(lines: Sequence[bytes]) -> pa.Table:
     found = [json.loads(line) for line in lines]
     columns: dict[str, Any] = {
         "meter": [reading["meter"] for reading in found],
-        "register": [_OBIS.sub(r"\1", reading["register"]) for reading in found],
+        "register": [plain_register(reading["register"]) for reading in found],
         "ts": [math.floor(datetime.fromisoformat(reading["ts"]).timestamp()) for reading in found],
         "value": [reading["value"] for reading in found],
         "version": [reading.get("version", 0) for reading in found],
     }
     columns["ts"] = pa.array(columns["ts"], pa.int64()).cast(pa.timestamp("s", tz="UTC"))
     return pa.table(columns, schema=READINGS_SCHEMA)
+
+
+def plain_register(register: str) -> str:
+    """`1-0:1.8.0*255` is read as `1.8.0` (design rule 10)."""
+    return _OBIS.sub(r"\1", register)
