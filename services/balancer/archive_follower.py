@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
 from services.balancer.topologies import Topologies
@@ -107,7 +107,11 @@ class ArchiveFollower:
         try:
             consumer.subscribe([READINGS], listener=_Listener(self, consumer))
             while True:
-                batches = await consumer.getmany(timeout_ms=500, max_records=200)
+                try:
+                    batches = await consumer.getmany(timeout_ms=500, max_records=200)
+                except OffsetOutOfRangeError as error:
+                    await self._pass_over_lost(consumer, list(error.args[0]))
+                    continue
                 for topic_partition, records in batches.items():
                     for record in records:
                         self._take(topic_partition.partition, record)
@@ -123,15 +127,7 @@ class ArchiveFollower:
         if batch is None or record.offset < batch.end_offset:
             return  # read before the partition went, or before it came back
         if record.offset > batch.end_offset:
-            _log.error(
-                "partition %d: the log had lost offsets %d to %d before they were archived",
-                partition,
-                batch.end_offset,
-                record.offset - 1,
-            )
-            if batch.end_offset > batch.first_offset:
-                self._ended.append((partition, batch))
-            batch = self._open[partition] = _Batch(record.offset, record.offset)
+            batch = self._begin_after_loss(partition, batch, record.offset)
         message = decode_message(record.headers, record.value)
         if batch.end_offset == batch.first_offset:
             batch.since_s = time.monotonic()
@@ -139,6 +135,30 @@ class ArchiveFollower:
         if isinstance(message, ReadingColumns) and len(message):
             batch.messages.append(ArchivedMessage(record.offset, message))
             batch.readings += len(message)
+
+    async def _pass_over_lost(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+        """Goes on where the log begins now; raises KafkaError when it is not that its begin was deleted."""
+        for topic_partition, log_begin in (await consumer.beginning_offsets(partitions)).items():
+            batch = self._open.get(topic_partition.partition)
+            if batch is None:
+                continue
+            if log_begin <= batch.end_offset:
+                raise KafkaError(f"{topic_partition} ends before offset {batch.end_offset}, which is archived")
+            self._begin_after_loss(topic_partition.partition, batch, log_begin)
+            consumer.seek(topic_partition, log_begin)
+
+    def _begin_after_loss(self, partition: int, batch: _Batch, offset: int) -> _Batch:
+        """Ends a batch and begins one at `offset`: no file says that it holds what lies between."""
+        _log.error(
+            "partition %d: the log had lost offsets %d to %d before they were archived",
+            partition,
+            batch.end_offset,
+            offset - 1,
+        )
+        if batch.end_offset > batch.first_offset:
+            self._ended.append((partition, batch))
+        begun = self._open[partition] = _Batch(offset, offset)
+        return begun
 
     async def _write_due(self, wait_s: float) -> None:
         """Writes the batches that are full or have waited for `wait_s`."""

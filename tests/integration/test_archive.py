@@ -2,18 +2,28 @@
 
 import asyncio
 import uuid
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from services.balancer.archive_follower import ArchiveFollower
 from services.balancer.topologies import Topologies
 from shared.archive.files import Archive
+from shared.archive.history import read_messages
 from shared.archive.message import ArchivedMessage
 from shared.kafka_client import make_producer
-from shared.readings_message import READINGS_HEADERS, ReadingColumns, encode_readings
+from shared.readings_message import (
+    READINGS_HEADERS,
+    TOPOLOGY_HEADERS,
+    ReadingColumns,
+    encode_readings,
+    encode_topology_switch,
+)
 from shared.settings import Settings, read_settings
 from shared.topics import READINGS, ensure_topics
 from tests.unit.small_topology import small_topology
@@ -60,9 +70,7 @@ async def settings(embedded_kafka: str, tmp_path: Path) -> Settings:
 
 
 async def test_every_reading_is_archived_once_across_restarts(settings: Settings) -> None:
-    producer = make_producer(settings)
-    await producer.start()
-    try:
+    async with producer_of(settings) as producer:
         sent: dict[int, list[int]] = {}
         archive = Archive(settings.archive)
         for turn in range(3):
@@ -76,20 +84,69 @@ async def test_every_reading_is_archived_once_across_restarts(settings: Settings
         expected = [(offset, k, value) for offset, values in sent.items() for k, value in enumerate(values)]
         mine = [row for row in archived(archive) if row[0] in sent]
         assert sorted(mine) == sorted(expected)
+
+
+async def test_a_control_record_moves_the_archive_on(settings: Settings) -> None:
+    """Whoever waits until the archive has got as far as the balance would else wait for ever."""
+    archive = Archive(settings.archive)
+    async with producer_of(settings) as producer:
+        await producer.send_and_wait(
+            READINGS, encode_readings(columns(0, 3)), partition=1, headers=list(READINGS_HEADERS)
+        )
+        record = await producer.send_and_wait(
+            READINGS, encode_topology_switch(1), partition=1, headers=list(TOPOLOGY_HEADERS)
+        )
+        await follow_until(settings, archive, record.offset + 1, partition=1)
+        switch = await producer.send_and_wait(
+            READINGS, encode_topology_switch(2), partition=1, headers=list(TOPOLOGY_HEADERS)
+        )
+        await follow_until(settings, archive, switch.offset + 1, partition=1)
+    pieces = archive.cover(1)
+    assert [piece.first_offset for piece in pieces] == [0, record.offset + 1]
+    assert [archive.row_count(piece.file.path) for piece in pieces][-1] == 0
+
+
+async def test_what_the_log_lost_before_it_was_archived_shows_as_missing(settings: Settings) -> None:
+    archive = Archive(settings.archive)
+    async with producer_of(settings) as producer:
+        for first in (0, 100, 200):
+            record = await producer.send_and_wait(
+                READINGS, encode_readings(columns(first, 3)), partition=2, headers=list(READINGS_HEADERS)
+            )
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(READINGS, 2): RecordsToDelete(before_offset=record.offset)})
+    finally:
+        await admin.close()
+    await follow_until(settings, archive, record.offset + 1, partition=2)
+    assert [(piece.first_offset, piece.end_offset) for piece in archive.cover(2)] == [
+        (record.offset, record.offset + 1)
+    ]
+    assert list(read_messages(archive, 2, 0, record.offset + 1)) == []
+
+
+@asynccontextmanager
+async def producer_of(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer, stopped at the end."""
+    producer = make_producer(settings)
+    await producer.start()
+    try:
+        yield producer
     finally:
         await producer.stop()
 
 
-async def follow_until(settings: Settings, archive: Archive, end_offset: int) -> None:
-    """Runs a follower until it has read to `end_offset`, then cancels it: it writes what waits."""
+async def follow_until(settings: Settings, archive: Archive, end_offset: int, partition: int = 0) -> None:
+    """Runs a follower until it has read a partition to `end_offset`, then cancels it: it writes what waits."""
     topologies = Topologies()
     follower = ArchiveFollower(settings, topologies)
     task = asyncio.create_task(follower.run())
     async with asyncio.timeout(60):
-        while follower.read_up_to(0) < end_offset:
+        while follower.read_up_to(partition) < end_offset:
             assert not task.done()
             await asyncio.sleep(0.05)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-    assert archive.next_offset(0) == end_offset
+    assert archive.next_offset(partition) == end_offset
