@@ -6,7 +6,7 @@ The steps, numbered as in the design and in the comments below:
 2. each partition's `next_offset` is moved, in ascending order of partition, where epoch and offset are still ours;
 3. partial rows get their differences added, ended windows their revision, the books their deliveries, and the late
    queue its readings;
-4. outgoing messages go to the outbox;
+4. outgoing messages go to the outbox, among them what became of windows that were closed (restatements.py);
 5. commit. When the answer to it is lost, the progress row tells what became of it (`was_committed`).
 
 Differences are added rather than totals written: a flush that is repeated or comes from a replaced owner changes
@@ -23,6 +23,8 @@ import orjson
 from services.balancer.binary_copy import Column, binary_copy
 from services.balancer.flush_content import HistoryProgress, LogPlace, NotOwnerError, Ownership, PartitionFlush
 from services.balancer.history_tables import read_recounts, write_history
+from services.balancer.outgoing import OutgoingMessage
+from services.balancer.restatements import restatement_messages
 from shared.balance.late import LateReadings, packed
 from shared.balance.memory import Int64Array
 from shared.database.tables import SUM_COLUMNS
@@ -122,6 +124,10 @@ async def flush(connection: asyncpg.Connection, flushes: Sequence[PartitionFlush
         await _write_changes(connection, flushes)  # step 3
         for content in flushes:
             await _write_rest(connection, content)  # steps 3 and 4
+        # The time-out above is each statement's. A row must not appear so late that an `as_of` answer lacked it.
+        took_s = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp() - now())::float8")
+        if took_s > FLUSH_TIMEOUT_S:
+            raise TimeoutError(f"a flush took {took_s:.1f} s and is given up")
     # Step 5 is the end of the block above.
 
 
@@ -168,6 +174,7 @@ async def _write_changes(connection: asyncpg.Connection, flushes: Sequence[Parti
     window_s = np.concatenate([content.window_s for content in changed])
     # Before there is a now no window has ended.
     closed_until_s = each([-1 if content.closed_until_s is None else content.closed_until_s for content in changed])
+    closed = window_s + QUARTER_S <= closed_until_s
     sums = np.concatenate([content.sums for content in changed])
     columns: list[Column] = [
         ("partition", "smallint", each([content.partition for content in changed])),
@@ -175,7 +182,7 @@ async def _write_changes(connection: asyncpg.Connection, flushes: Sequence[Parti
         ("window_start", "timestamptz", window_s),
         ("log_offset", "bigint", each([content.end.offset for content in changed])),
         ("topology", "integer", each([content.topology for content in changed])),
-        ("closed", "boolean", window_s + QUARTER_S <= closed_until_s),
+        ("closed", "boolean", closed),
         *((name, "bigint", sums[:, k]) for k, name in enumerate(SUM_COLUMNS)),
     ]
     await connection.copy_to_table(
@@ -185,6 +192,8 @@ async def _write_changes(connection: asyncpg.Connection, flushes: Sequence[Parti
         format="binary",
     )
     await connection.execute(_ADD_CHANGES)
+    if closed.any():
+        await _send_later(connection, changed[0].partition, await restatement_messages(connection, changed))  # step 4
 
 
 async def _write_rest(connection: asyncpg.Connection, content: PartitionFlush) -> None:
@@ -203,12 +212,17 @@ async def _write_rest(connection: asyncpg.Connection, content: PartitionFlush) -
     if content.late is not None:
         await _queue_late(connection, content.partition, content.late)
     await write_history(connection, content.partition, content.history)
-    if content.messages:
+    await _send_later(connection, content.partition, content.messages)
+
+
+async def _send_later(connection: asyncpg.Connection, partition: int, messages: Sequence[OutgoingMessage]) -> None:
+    """Puts messages into the outbox; the owner of `partition` sends them after the commit."""
+    if messages:
         await connection.executemany(
             _SEND_LATER,
             [
-                (content.partition, m.message_id, m.topic, m.topic_partition, orjson.dumps(m.headers).decode(), m.value)
-                for m in content.messages
+                (partition, m.message_id, m.topic, m.topic_partition, orjson.dumps(m.headers).decode(), m.value)
+                for m in messages
             ],
         )
 

@@ -97,7 +97,10 @@ def late_message(topology: Topology, placement: Placement, partition: int, late:
 def changed_windows_message(
     topology: Topology, partition: int, place: tuple[int, int, int], zone_id: Int32Array, window_s: Int64Array
 ) -> OutgoingMessage:
-    """Tells which windows of which zones changed: an Arrow stream with zone, window_start and partition."""
+    """Tells which windows of which zones changed: an Arrow stream with zone, window_start and partition.
+
+    Its header `kind` is `changes`; `restatements.py` tells of windows that were closed already.
+    """
     order = np.argsort(topology.zone_id)
     nearest = np.minimum(np.searchsorted(topology.zone_id, zone_id, sorter=order), max(len(order) - 1, 0))
     index = order[nearest]
@@ -111,9 +114,8 @@ def changed_windows_message(
             "partition": pa.array(np.full(int(known.sum()), partition, np.int16)),
         }
     )
-    return OutgoingMessage(
-        f"balance-{partition}-{'-'.join(map(str, place))}", BALANCE, _stream(table), topic_partition=partition
-    )
+    message_id = f"balance-{partition}-{'-'.join(map(str, place))}"
+    return OutgoingMessage(message_id, BALANCE, _stream(table), {"kind": "changes"}, topic_partition=partition)
 
 
 def _stream(table: pa.Table) -> bytes:

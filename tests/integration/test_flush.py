@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import asyncpg
 import numpy as np
+import orjson
+import pyarrow as pa
 import pytest
 
 from services.balancer.flush import PREPARE_CONNECTION, flush, take_over, was_committed
@@ -31,6 +34,7 @@ async def connection(embedded_postgres: str) -> AsyncIterator[asyncpg.Connection
     await asyncio.to_thread(migrate, embedded_postgres)
     opened = await connect(embedded_postgres, application_name="test")
     await opened.execute(PREPARE_CONNECTION)
+    await opened.execute("INSERT INTO zone_identity (zone_id, zone) VALUES (10, 'Hill'), (11, 'Town')")
     yield opened
     await opened.close()
 
@@ -184,3 +188,87 @@ async def test_a_writer_whose_connection_is_cut_writes_once(
         await pool.close()
     assert {row[2] for row in await rows(connection, "partial")} == {1200}
     assert await connection.fetchval("SELECT deliveries FROM books WHERE outcome = 'received'") == 84
+
+
+async def restatements(connection: asyncpg.Connection) -> list[dict[str, Any]]:
+    """The rows of all restatements in the outbox, in the order in which they were decided."""
+    found: list[dict[str, Any]] = []
+    for row in await connection.fetch("SELECT * FROM outbox WHERE headers ->> 'kind' = 'restatement' ORDER BY id"):
+        with pa.ipc.open_stream(row["value"]) as reader:
+            found += reader.read_all().to_pylist()
+        assert (row["topic"], orjson.loads(row["headers"])) == ("bilans.balance", {"kind": "restatement"})
+        assert row["message_id"].startswith("restatement-")
+    return found
+
+
+def figures(row: dict[str, Any]) -> tuple[object, ...]:
+    """What a restatement says of one window."""
+    names = ("zone", "revision", "before_consumer_withdrawn_wh", "after_consumer_withdrawn_wh")
+    return (*(row[name] for name in names), row["before_measured"], row["after_measured"])
+
+
+async def test_a_change_of_a_closed_window_tells_the_totals_before_and_after(connection: asyncpg.Connection) -> None:
+    owners = [await take_over(connection, READINGS, partition, "a") for partition in range(3)]
+    closed = (WINDOW + 900, WINDOW + 900)
+
+    def at(partition: int, offset: int, wh: int, windows: tuple[int, ...] = (WINDOW,)) -> PartitionFlush:
+        owner = replace(owners[partition], next_place=LogPlace(offset))
+        return content(owner, partition=partition, to_offset=offset + 1, wh=wh, windows=windows, closed=closed)
+
+    # What fills a window first is no restatement, also when two partitions do it; nor is a change of an open window.
+    await flush(connection, [at(0, 0, 100), at(1, 0, 30)])
+    await flush(connection, [at(0, 1, 5, (WINDOW + 900,))])
+    await flush(connection, [at(0, 2, 5, (WINDOW + 900,))])
+    assert await restatements(connection) == []
+    # A partition that was silent until then changes what was told.
+    await flush(connection, [at(2, 0, 7)])
+    assert [figures(row) for row in await restatements(connection)] == [("Hill", 3, 130, 137, 2, 3)]
+    # Two partitions of one flush are one entry, beside the third that does not change.
+    await connection.execute("DELETE FROM outbox")
+    await flush(connection, [at(0, 3, -40, (WINDOW, WINDOW + 900)), at(1, 1, 1)])
+    (row,) = await restatements(connection)
+    assert figures(row) == ("Hill", 5, 137, 98, 3, 5)
+    assert row["window_start"].timestamp() == WINDOW
+    assert row["known_at"] == await connection.fetchval("SELECT max(known_at) FROM partial_revision")
+    other = {f"{word}_{name}" for word in ("before", "after") for name in SUM_COLUMNS[1:] if name != "measured"}
+    assert {row[name] for name in other} == {0}
+    sums = await connection.fetchrow("SELECT sum(consumer_withdrawn_wh), sum(revision) FROM partial WHERE revision > 0")
+    assert tuple(sums) == (row["after_consumer_withdrawn_wh"], row["revision"])
+
+
+async def test_many_restated_windows_are_told_in_several_messages_of_different_names(
+    connection: asyncpg.Connection,
+) -> None:
+    owner = await take_over(connection, READINGS, 2, "a")
+    windows = tuple(WINDOW + 900 * k for k in range(5_000))
+    closed = (windows[-1] + 900, windows[-1] + 900)
+    await flush(connection, [content(owner, partition=2, windows=windows, closed=closed)])
+    again = replace(owner, next_place=LogPlace(1))
+    await flush(connection, [content(again, partition=2, to_offset=2, windows=windows, closed=closed, wh=1)])
+    told = await restatements(connection)
+    assert [row["window_start"].timestamp() for row in told] == list(windows)
+    assert {figures(row) for row in told} == {("Hill", 2, 100, 101, 1, 2)}
+    sent = await connection.fetch("SELECT message_id, partition, topic_partition FROM outbox")
+    assert len({row["message_id"] for row in sent}) == 2
+    assert {(row["partition"], row["topic_partition"]) for row in sent} == {(2, 2)}
+
+
+async def test_a_flush_that_takes_too_long_as_a_whole_is_given_up(
+    connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of its statements is too long; its rows would come after an `as_of` answer that should have had them."""
+    monkeypatch.setattr("services.balancer.flush.FLUSH_TIMEOUT_S", 1)
+    await connection.execute(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.6); RETURN NULL; END $$"
+    )
+    for table in ("partial", "books"):
+        await connection.execute(
+            f"CREATE TRIGGER slow AFTER INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION wait()"
+        )
+    ownership = await take_over(connection, READINGS, 0, "a")
+    with pytest.raises(TimeoutError):
+        await flush(connection, [replace(content(ownership), deliveries={"received": 1})])
+    assert await rows(connection, "partial") == []
+    await connection.execute("DROP TRIGGER slow ON books")
+    await flush(connection, [content(ownership)])
+    assert await rows(connection, "partial") == [(WINDOW, 0, 100)]
