@@ -57,20 +57,19 @@ async def load_and_wait(
             show(f"topology {number} is loaded; waiting for ingest and balancers to follow it")
             await wait_until_followed(connection, number, FOLLOWED_S_MAX if timeout_s is None else timeout_s)
             if wait:
-                show("waiting until older windows are recomputed")
-                await _wait_until_recomputed(
-                    api, settings.api_key, RECOMPUTED_S_MAX if timeout_s is None else timeout_s
-                )
+                timeout_s = RECOMPUTED_S_MAX if timeout_s is None else timeout_s
+                await _wait_until_recomputed(api, settings.api_key, timeout_s, show)
             return LoadedTopology(number, number != before, await count_topology(connection, number))
         finally:
             await connection.close()
 
 
-async def _wait_until_recomputed(api: str, api_key: str, timeout_s: float) -> None:
-    """Returns when the books say that no window is left to recompute.
+async def _wait_until_recomputed(api: str, api_key: str, timeout_s: float, show: Callable[[str], None]) -> None:
+    """Returns when the books say that no window is left to recompute; `show` is told how many are.
 
     Raises BilansError when the API cannot be asked, or the time is over.
     """
+    show("waiting until older windows are recomputed")
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     answered_at = time.monotonic()
     ends_at = answered_at + timeout_s
@@ -81,6 +80,7 @@ async def _wait_until_recomputed(api: str, api_key: str, timeout_s: float) -> No
                 return
             if left is not None:
                 answered_at = now
+                show(f"recomputing older windows from the archive: {left:,} or more to go")
             elif now - answered_at > SILENT_S_MAX:
                 raise BilansError(
                     f"The topology is loaded and followed, but {api} does not tell whether all is recomputed.",

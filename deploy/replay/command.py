@@ -25,7 +25,9 @@ def replay(
     ] = None,
     speed: Annotated[str, typer.Option(help="max, realtime, or a multiple of real time like 60x.")] = "max",
     order: Annotated[str, typer.Option(help="time: by the readings' instants; file: as they stand.")] = "time",
-    wait: Annotated[bool, typer.Option("--wait", help="Return when all is in the published balance.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Return when all, late readings too, is in the published balance.")
+    ] = False,
     api_key: Annotated[
         str, typer.Option(envvar="BILANS_API_KEY", help="The system's key, where it has one.", show_default=False)
     ] = "",
@@ -68,5 +70,8 @@ def _print(report: ReplayReport) -> None:
     if rejections := report.rejections():
         print(f"Rejected: {rejections}. `./bilans rejected list` shows them.", file=sys.stderr)
     if report.books.pending > 0:
-        print(f"{report.books.pending:,} late readings wait in the late queue.", file=sys.stderr)
+        print(
+            f"{report.books.pending:,} late readings are not in the balance yet; they come by themselves.",
+            file=sys.stderr,
+        )
     print(report.last_line(), flush=True)

@@ -10,6 +10,7 @@ everything acknowledged before the answer counted from the answer, long and shor
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,13 +39,13 @@ class Books:
     rejected: dict[str, int]
 
     def since(self, before: "Books") -> "Books":
-        """What was added after `before`."""
+        """What was added after `before`; of late readings that wait, what is left."""
         reasons = {reason: n - before.rejected.get(reason, 0) for reason, n in self.rejected.items()}
         return Books(
             received=self.received - before.received,
             applied=self.applied - before.applied,
             unchanged=self.unchanged - before.unchanged,
-            pending=self.pending - before.pending,
+            pending=self.pending,
             rejected={reason: n for reason, n in reasons.items() if n},
         )
 
@@ -98,30 +99,42 @@ class PublicationWatch:
         await self._client.aclose()
 
     async def wait_published(self, sent: int) -> None:
-        """Returns when all that stands in the log now, and so many deliveries as were `sent`, are handled.
+        """Returns when all that stands in the log now, and so many deliveries as were `sent`, are in the balance.
 
-        The offsets make it true beside other senders, the books count what was rejected at the door too.
-        Raises BilansError when nothing moves for minutes.
+        The offsets make it true beside other senders, the books count what was rejected at the door too. Late readings
+        are in the balance when none is `pending` any more, whoever sent it. Raises BilansError when nothing moves for
+        minutes.
         """
-        called_at = time.monotonic()
         async with self._asked:
-            while self.asked_at <= called_at:
-                await self._next_answer()
+            await self._next_in_full()
             ends = dict(self.ends)
-            moved_at, last = time.monotonic(), self.books.received
-            while not (self._reached(ends) and self.books.since(self.before).received >= sent):
-                await self._next_answer()
-                if self.books.received != last:
-                    moved_at, last = time.monotonic(), self.books.received
-                if time.monotonic() - moved_at > _STANDSTILL_S_MAX:
-                    raise BilansError(
-                        f"Nothing was published for {_STANDSTILL_S_MAX:.0f} s.",
-                        f"See {self._api}/v1/status and the logs.",
-                    )
+            await self._wait_for(lambda: self._reached(ends) and self.books.since(self.before).received >= sent)
+            await self._next_in_full()  # status and books are two questions: these books are not older than that status
+            await self._wait_for(lambda: self.books.pending == 0)
 
     def latency_ms(self, percent: float) -> float | None:
         """A percentile of the times from append to published; None when nothing was published meanwhile."""
         return round(float(np.percentile(self.samples_s, percent)) * 1000, 1) if self.samples_s else None
+
+    async def _wait_for(self, condition: Callable[[], bool]) -> None:
+        """Waits until `condition` holds, as long as something moves."""
+        moved_at, last = time.monotonic(), self.books
+        while not condition():
+            await self._next_answer()
+            if self.books != last:
+                moved_at, last = time.monotonic(), self.books
+            if time.monotonic() - moved_at > _STANDSTILL_S_MAX:
+                waiting = f" {self.books.pending:,} late readings wait." if self.books.pending else ""
+                raise BilansError(
+                    f"Nothing was published for {_STANDSTILL_S_MAX:.0f} s.{waiting}",
+                    f"See {self._api}/v1/status and the logs.",
+                )
+
+    async def _next_in_full(self) -> None:
+        """Waits for a question that is put from now on and answered in full."""
+        called_at = time.monotonic()
+        while self.asked_at <= called_at:
+            await self._next_answer()
 
     async def _next_answer(self) -> None:
         """Waits for the next question's end; raises what ended the task, if something did."""

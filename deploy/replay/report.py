@@ -9,7 +9,11 @@ from deploy.replay.publication import Books
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """The figures of one run. `applied` … `rejected` are what the books gained around it, other senders included."""
+    """The figures of one run.
+
+    `applied`, `unchanged` and `rejected` are what the books gained around it, other senders included; `pending` is how
+    many late readings wait at its end, with `--wait` none.
+    """
 
     sent: int
     books: Books

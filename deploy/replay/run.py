@@ -117,7 +117,8 @@ class Replay:
         last = -1
         while True:
             sent = self._sender.deliveries.sent
-            lag = max(0, sent - self._watch.books.since(self._watch.before).received)
+            books = self._watch.books
+            lag = max(0, sent - books.since(self._watch.before).received) + books.pending
             doing = "stopping" if self.stopped else "sending" if sent != last else "publishing"
             progress.show(sent, lag, doing)
             last = sent

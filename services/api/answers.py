@@ -202,7 +202,7 @@ class AuditAnswer(_Answer):
     pending: int = Field(examples=[0])
     rejected: dict[str, int] = Field(examples=[{"malformed": 1, "unknown_meter": 1}])
     lag: int = Field(examples=[0], description="Messages in Kafka that have not been handled yet.")
-    recomputing: int = Field(examples=[0], description="Windows still to be recomputed after a topology change.")
+    recomputing: int = Field(examples=[0], description="Windows to be recomputed after a topology change, at least.")
     difference: int = Field(examples=[0])
 
 

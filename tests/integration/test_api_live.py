@@ -12,6 +12,7 @@ import pytest
 
 from deploy.embedded.kafka import EmbeddedKafka
 from services.api.answers import LiveAnswer
+from shared.database.engine import connect
 from shared.database.migrate import migrate
 from shared.settings import Settings, read_settings
 from shared.topics import LIVE, READINGS, READINGS_JSON, ensure_topics
@@ -148,6 +149,20 @@ async def test_lag_counts_what_stands_in_the_logs(api: Api, balancer: Balancer) 
         after = (await client.get(f"{api.url}/v1/audit")).json()
     assert after["lag"] == before["lag"] + 2
     assert (after["received"], after["difference"]) == (0, 0)
+
+
+async def test_what_a_change_of_topology_left_to_recompute_is_in_the_books(api: Api, settings: Settings) -> None:
+    connection = await connect(settings.database_url, application_name="test")
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{api.url}/v1/audit")).json()["recomputing"] == 0
+        await connection.executemany(
+            "INSERT INTO recount (partition, log_offset, topology_before, topology_after, windows, content)"
+            " VALUES ($1, 7, 1, 2, $2, '')",
+            [(0, 30), (2, 12)],
+        )
+        assert (await client.get(f"{api.url}/v1/audit")).json()["recomputing"] == 42
+    await connection.execute("TRUNCATE recount")
+    await connection.close()
 
 
 async def test_a_new_api_begins_with_what_is_known(
