@@ -311,3 +311,22 @@ def test_postgresql_and_the_archive_suffice(system: SystemUnderTest, monkeypatch
     result = CliRunner().invoke(make_app("verify"), ["verify", "--json"])
     assert result.exit_code == 0
     assert last_line(result)["windows"] == 3 * QUARTERS
+
+
+def test_late_readings_are_right_while_they_wait_and_when_they_are_applied(system: SystemUnderTest) -> None:
+    """The last test here: from it on there are three days more, by two readings that were late."""
+    late = [reading("house", "1.8.0", 0, 100).replace("05-04", "05-01"), reading("sun", "2.8.0", 7, 0, version=3)]
+    late[1] = late[1].replace("05-04", "05-02")
+    received = system.get("/v1/audit")["received"]
+    system.post_readings("\n".join(late).encode())
+    assert verify(system).exit_code == 0
+    system.wait_handled(received + len(late))
+    until = time.monotonic() + VERIFIED_S_MAX
+    while system.get("/v1/audit")["pending"] > 0:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    result = verify(system)
+    assert result.exit_code == 0, result.stderr
+    # Three days more, for the station of the house and the cluster.
+    assert last_line(result)["windows"] == 3 * QUARTERS + 2 * 3 * 96
+    assert asked(system, "SELECT sum(deliveries) FROM books WHERE outcome = 'pending'") == 0
