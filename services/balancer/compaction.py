@@ -88,24 +88,26 @@ class Compaction:
         thread = ThreadPoolExecutor(1, thread_name_prefix="compaction", initializer=_give_way)
         try:
             while True:
-                await asyncio.sleep(_LOOK_S)
                 for partition, end_offset in dict(self._written()).items():
-                    if self._looked_at.get(partition) != end_offset:
-                        await self._look(thread, partition)
+                    if self._looked_at.get(partition) != end_offset and await self._compact(thread, partition):
                         self._looked_at[partition] = end_offset
+                await asyncio.sleep(_LOOK_S)
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _look(self, thread: ThreadPoolExecutor, partition: int) -> None:
+    async def _compact(self, thread: ThreadPoolExecutor, partition: int) -> bool:
+        """Merges what there is to merge; whether that went well."""
+        loop = asyncio.get_running_loop()
         try:
-            while await asyncio.get_running_loop().run_in_executor(
-                thread, self.step, partition, self._topologies.newest
-            ):
+            while await loop.run_in_executor(thread, self.step, partition, self._topologies.newest):
                 pass
         except FileNotFoundError:
             _log.info("partition %d is compacted by somebody else too", partition)
+            return False
         except (OSError, pa.ArrowException) as error:
             _log.warning("partition %d is not compacted now: %s", partition, error)
+            return False
+        return True
 
     def step(self, partition: int, topology: Topology) -> bool:
         """Merges once, if there is something to merge; whether there was.

@@ -1,5 +1,6 @@
 """Compaction on real files: a history is the same before, beside and after it, wherever it is stopped."""
 
+import asyncio
 import itertools
 import tempfile
 import threading
@@ -314,6 +315,22 @@ def test_two_at_once_harm_nothing_and_a_reader_does_not_notice(tmp_path: Path) -
     assert failures == []
     compact(Archive(str(tmp_path)))
     assert firsts(given_back(read_history(Archive(str(tmp_path)), 0, None, 200))) == expected
+
+
+async def test_it_runs_beside_the_event_loop(tmp_path: Path) -> None:
+    archive = Archive(str(tmp_path))
+    messages = some_messages(count=100)
+    write_singly(archive, messages)
+    running = asyncio.create_task(Compaction(archive, Topologies(), lambda: {0: 100}).run())
+    turns = 0
+    async with asyncio.timeout(60):
+        while len(archive.files(0)) >= FILES_MERGED:
+            await asyncio.sleep(0)
+            turns += 1
+            assert not running.done()
+    running.cancel()
+    assert turns > 5  # the loop went round meanwhile
+    assert firsts(given_back(read_history(archive, 0, None, 100))) == firsts(rows_of(messages))
 
 
 def test_an_archive_may_be_a_url() -> None:
