@@ -11,22 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from deploy.verify.totals import Totals, totals
+from services.balancer.differences import Differences
 from shared.archive.cover import Piece
 from shared.archive.files import Archive
 from shared.archive.history import ArchivedReadings, join, read_history, read_piece
 from shared.archive.merge import count_deliveries
-from shared.balance.changes import Changes, empty_changes
-from shared.balance.counting import pour, roll_up
+from shared.balance.changes import Changes
 from shared.balance.history import History as SeriesHistory
 from shared.balance.history import count_ranges, narrow_placement, whole_memory
-from shared.balance.memory import Int32Array, Int64Array
+from shared.balance.memory import Int32Array, Int64Array, SeriesMemory
 from shared.balance.placement import Placement, place
 from shared.topology.index import Topology
 from shared.words import ENERGY_REGISTERS
 
 _READINGS_MAX = 4_000_000
 """Readings held at a time, some 400 MB with what sorting them needs."""
-_CHANGES_ROWS = 2**12
+_ROWS = 2**12
 """Room for sums at first; it is doubled as the windows ask for it."""
 _ALWAYS = (np.array([-(2**62)], np.int64), np.array([2**62], np.int64))
 """The range of all windows."""
@@ -55,20 +55,25 @@ class Extent:
 def recompute(archive: Archive, extent: Extent, topology: Topology, advance: Callable[[int], None]) -> Totals:
     """The totals of the partition's zones, those above them included; `advance` hears of each slice's series."""
     placement = place(topology, extent.partition)
-    leaves = empty_changes(_CHANGES_ROWS)
+    differences = Differences(_ROWS)
     part_end = _part_end(archive, extent)
     for slots in _slices(archive, extent, placement):
         readings = read_history(archive, extent.partition, slots, extent.end_offset)
         for slot, history in _histories(_published(readings, extent, part_end)):
-            narrow, memory = narrow_placement(placement, slot), whole_memory(history)
-            while count_ranges(memory, narrow, leaves, *_ALWAYS, 1) == 0:
-                leaves = _doubled(leaves)
+            _count(whole_memory(history), narrow_placement(placement, slot), differences)
         advance(len(slots))
-    total = empty_changes(_CHANGES_ROWS)
-    while roll_up(placement, leaves, total) == 0:
-        total = empty_changes(2 * len(total.zone))
-    used = int(total.used[0])
-    return totals(total.zone[:used].astype(np.int64), total.window_s[:used], total.sums[:used])
+    differences.roll_up(placement)
+    zone_id, window_s, sums = differences.summed()
+    return totals(zone_id.astype(np.int64), window_s, sums)
+
+
+def _count(memory: SeriesMemory, narrow: Placement, differences: Differences) -> None:
+    """Adds what one series holds in all its windows."""
+
+    def kernel(leaves: Changes) -> int:
+        return int(count_ranges(memory, narrow, leaves, *_ALWAYS, 1))
+
+    differences.count(kernel)
 
 
 def count_archived(archive: Archive, extent: Extent) -> tuple[int, bool]:
@@ -150,9 +155,3 @@ def _histories(readings: ArchivedReadings) -> Iterator[tuple[int, SeriesHistory]
             int(readings.slot[begin]),
             SeriesHistory(readings.ts_s[begin:end], readings.value[begin:end], readings.version[begin:end]),
         )
-
-
-def _doubled(changes: Changes) -> Changes:
-    larger = empty_changes(2 * len(changes.zone))
-    pour(changes, larger)
-    return larger
