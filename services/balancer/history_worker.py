@@ -7,7 +7,7 @@ thread between messages of the stream; reading the archive does not hold anythin
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -35,11 +35,37 @@ InWorker = Callable[..., Awaitable[Any]]
 """Runs a function in the kernel's thread."""
 
 
+class ArchiveReader(Protocol):
+    """What the work beside the stream asks of the archive."""
+
+    async def archived_until(self, partition: int) -> int:
+        """The first offset that the archive does not have."""
+
+    async def history(self, partition: int, slots: Int32Array, end_offset: int) -> ArchivedReadings:
+        """All readings of `slots` before `end_offset`, in the order of slot and place in the log."""
+
+
+class ThreadedArchiveReader:
+    """Reads the archive's files in a thread."""
+
+    def __init__(self, archive: Archive) -> None:
+        """Reads `archive`."""
+        self._archive = archive
+
+    async def archived_until(self, partition: int) -> int:
+        """Where its files end."""
+        return await asyncio.to_thread(self._archive.next_offset, partition)
+
+    async def history(self, partition: int, slots: Int32Array, end_offset: int) -> ArchivedReadings:
+        """From its files."""
+        return await asyncio.to_thread(read_history, self._archive, partition, slots, end_offset)
+
+
 class HistoryWorker:
     """Takes late readings and recounts windows of the partitions that a balancer owns."""
 
     def __init__(
-        self, store: Store, archive: Archive, in_worker: InWorker, owned: Callable[[], Iterable[Partition]]
+        self, store: Store, archive: ArchiveReader, in_worker: InWorker, owned: Callable[[], Iterable[Partition]]
     ) -> None:
         """`owned` gives the partitions that are owned now."""
         self._store = store
@@ -63,7 +89,7 @@ class HistoryWorker:
         """Does one batch, or what can be done of it now; whether anything was done."""
         if partition.replaying or not self._is_owned(partition):
             return False
-        archived_until = await asyncio.to_thread(self._archive.next_offset, partition.number)
+        archived_until = await self._archive.archived_until(partition.number)
         await self._in_worker(partition.lane.tail.forget_before, archived_until)
         for recount in partition.lane.recounts[:1]:
             return await self._recount(partition, recount, archived_until)
@@ -144,7 +170,7 @@ class HistoryWorker:
     # --- both -----------------------------------------------------------------------------------------------------
 
     async def _history(self, partition: Partition, slots: Int32Array, end_offset: int) -> ArchivedReadings:
-        return await asyncio.to_thread(read_history, self._archive, partition.number, slots, end_offset)
+        return await self._archive.history(partition.number, slots, end_offset)
 
     async def _flushed(self, partition: Partition) -> None:
         """Waits until what the steps worked out is on its way to the store."""

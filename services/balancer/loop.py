@@ -24,7 +24,7 @@ from aiokafka.structs import ConsumerRecord
 
 from services.balancer.checkpoint import Checkpoint, write_checkpoint
 from services.balancer.flush_content import PartitionFlush
-from services.balancer.history_worker import HistoryWorker
+from services.balancer.history_worker import HistoryWorker, ThreadedArchiveReader
 from services.balancer.live_publisher import LivePublisher
 from services.balancer.outbox import send_outbox
 from services.balancer.ownership import acquire, still_ours
@@ -105,7 +105,8 @@ class BalancerLoop:
         self._checkpointed_at_s = time.monotonic()
         self._checkpoint_cost_s = 0.0
         self._stopping = asyncio.Event()
-        self._history = HistoryWorker(self._store, self._archive, self._in_worker, self._partitions_owned)
+        reader = ThreadedArchiveReader(self._archive)
+        self._history = HistoryWorker(self._store, reader, self._in_worker, self._partitions_owned)
 
     @property
     def topology_in_use(self) -> int:

@@ -4,6 +4,7 @@ It keeps every reading for ever and works every total out anew from the rules as
 the one to believe when the two differ.
 """
 
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -75,15 +76,16 @@ class ReferenceSeries:
         return any(e.last_wh is None and after_s < e.at_s <= until_s for e in self.exchanges)
 
 
-def edge_value(values: dict[int, int], series: ReferenceSeries, edge_s: int) -> tuple[int, int] | None:
-    """R at an edge and its bracket's width, or None while it is unknown (rule 2)."""
+def edge_value(
+    values: dict[int, int], instants_s: list[int], series: ReferenceSeries, edge_s: int
+) -> tuple[int, int] | None:
+    """R at an edge and its bracket's width, or None while it is unknown (rule 2); `instants_s` is `values` in order."""
     if edge_s in values:
         return values[edge_s], 0
-    before = [instant_s for instant_s in values if instant_s < edge_s]
-    after = [instant_s for instant_s in values if instant_s > edge_s]
-    if not before or not after:
+    after = bisect(instants_s, edge_s)
+    if after in (0, len(instants_s)):
         return None
-    t0_s, t1_s = max(before), min(after)
+    t0_s, t1_s = instants_s[after - 1], instants_s[after]
     if t1_s - t0_s > BRACKET_S_MAX or series.broken(t0_s, t1_s):
         return None
     v0, v1 = values[t0_s], values[t1_s]
@@ -96,7 +98,8 @@ def window_energies(series: ReferenceSeries) -> Iterator[tuple[int, int, bool]]:
     if not values or not series.readings:
         return
     first_s = min(values) // QUARTER_S * QUARTER_S
-    edges = {e: edge_value(values, series, e) for e in range(first_s, max(values) + 1, QUARTER_S)}
+    instants_s = sorted(values)
+    edges = {e: edge_value(values, instants_s, series, e) for e in range(first_s, max(values) + 1, QUARTER_S)}
     for start_s, start in edges.items():
         end = edges.get(start_s + QUARTER_S)
         if start is None or end is None or series.broken(start_s, start_s + QUARTER_S):

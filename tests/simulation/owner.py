@@ -1,0 +1,131 @@
+"""A balancer in the simulation: the production code of partition, flush, ownership and late lane, without a process."""
+
+import asyncio
+from pathlib import Path
+
+from services.balancer.checkpoint import Checkpoint, write_checkpoint
+from services.balancer.history_worker import HistoryWorker
+from services.balancer.ownership import acquire
+from services.balancer.partition import Partition
+from services.balancer.writer import FlushWriter
+from shared.archive.files import Archive
+from shared.database.engine import DATABASE_TROUBLE
+from shared.readings_message import ReadingColumns
+from tests.simulation.gates import Gates
+from tests.simulation.model_log import ModelLog
+from tests.simulation.model_store import ModelStore
+
+
+class Owner:
+    """Owns the partition until another one takes it over, which it is not told."""
+
+    def __init__(self, name: str, store: ModelStore, log: ModelLog, gates: Gates, folder: Path) -> None:
+        """`folder` has the checkpoints, which all owners share."""
+        self.name = name
+        self._store = store
+        self._log = log
+        self._gates = gates
+        self._folder = folder
+        self._writer = FlushWriter(store, gates.sleep)
+        self._partition: Partition | None = None
+        self._flushing: asyncio.Task[None] | None = None
+        self._history = HistoryWorker(store, log, gates.in_worker, self.owned)
+        self._working: asyncio.Task[None] | None = None
+
+    def owned(self) -> list[Partition]:
+        """The partition, unless a flush has found out that it is somebody else's."""
+        return [] if self._partition is None else [self._partition]
+
+    @property
+    def flushing(self) -> bool:
+        """Whether a flush is under way."""
+        return self._flushing is not None and not self._flushing.done()
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether everything is applied, taken and published."""
+        partition = self._partition
+        return (
+            partition is not None
+            and partition.next_offset == len(self._log.messages)
+            and partition.published
+            and not self.flushing
+            and not self._store.queue
+            and not self._store.recounts
+        )
+
+    async def start(self) -> None:
+        """Takes the partition over, from the newest checkpoint."""
+        archive = Archive(str(self._folder / "no-archive"))  # the log of a simulation begins at its begin
+        self._partition = await acquire(self._store, 0, self.name, self._folder, archive, 0)
+        self._working = asyncio.create_task(self._work())
+
+    async def crash(self) -> None:
+        """Ends at once; what was under way in the store has happened or has not."""
+        tasks = [task for task in (self._flushing, self._working) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._partition = None
+
+    def apply(self, messages: int) -> None:
+        """Applies the next messages of the log."""
+        partition = self._partition
+        if partition is None:
+            return
+        begin = partition.next_offset
+        for offset, message in enumerate(self._log.messages[begin : begin + messages], begin):
+            if isinstance(message, ReadingColumns):
+                if not partition.apply(offset, message):
+                    return  # a flush has to come first
+            elif message > partition.topology.number:
+                partition.switch(offset, self._store.topologies[message])
+            else:
+                partition.pass_over(offset + 1)
+
+    def begin_flush(self, wall_now_s: float) -> None:
+        """Begins a flush, if none is under way."""
+        if self._partition is None or self.flushing:
+            return
+        content = self._partition.take_flush(wall_now_s)
+        self._history.note_flush()
+        if content is not None:
+
+            async def write() -> None:
+                if await self._writer.write([content]):
+                    self._partition = None
+                    self._history.note_flush()
+
+            self._flushing = asyncio.create_task(write())
+
+    def checkpoint(self) -> None:
+        """Writes one, if everything is published."""
+        partition = self._partition
+        if partition is None or self.flushing or not partition.published or partition.replaying:
+            return
+        write_checkpoint(
+            self._folder,
+            Checkpoint(
+                0,
+                partition.next_offset,
+                partition.topology.number,
+                partition.event_now_s,
+                partition.lane.flushed.step,
+                partition.memory,
+            ),
+        )
+
+    def check(self) -> None:
+        """Raises what a task died of: nothing may."""
+        for task in (self._working, self._flushing):
+            if task is not None and task.done() and not task.cancelled() and task.exception() is not None:
+                raise AssertionError(f"{self.name} died") from task.exception()
+
+    async def _work(self) -> None:
+        while True:
+            await self._gates.pause()
+            for partition in self.owned():
+                try:
+                    await self._history.work(partition)
+                except DATABASE_TROUBLE:
+                    continue
