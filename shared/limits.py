@@ -86,6 +86,14 @@ LIVE_VIEWERS_MAX = 500
 RANGE_S_MAX = 3 * 366 * 86400
 """The longest range of one balance query, three years: settlement looks back over two, and a page stays cheap."""
 
+SETTLEMENT_DAYS = 2 * 366
+"""Settlement looks back over two years: the year that is reported and the one before it (design section 8)."""
+
+REVISIONS_DAYS = 1100
+"""So many days all revisions of a window are kept, then its newest alone. It is longer than one query may reach
+(RANGE_S_MAX), so that any answer about the last three years can be asked for again as it was. It must be more than
+SETTLEMENT_DAYS: the revisions on which a month was settled stand until nobody can settle it anew."""
+
 LIVE_RECORD_S_MAX = 5
 """A live record older than this was left behind by its balancer, which writes each at least once a second."""
 
@@ -103,6 +111,7 @@ FLUSH_TIMEOUT_S = 10
 older `known_at` appears after an `as_of` answer was given."""
 
 assert FLUSH_TIMEOUT_S < AS_OF_DELAY_S
+assert REVISIONS_DAYS * 86400 > RANGE_S_MAX > SETTLEMENT_DAYS * 86400
 # A rejected delivery fits a message: its original in base64 (4 bytes for 3), and what is said of it.
 assert ORIGINAL_BYTES_MAX * 4 // 3 + 1024 * 1024 < MESSAGE_BYTES_MAX
 # Exactness: an edge's remainder times the bracket's width stays below 2^63 (rule 2: quotient and remainder first).

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from shared.errors import BilansError
+from shared.limits import REVISIONS_DAYS, SETTLEMENT_DAYS
 
 ClockMode = Literal["wall", "event"]
 
@@ -43,6 +44,9 @@ class Settings:
     """The folder of the balancers' checkpoints (BILANS_CHECKPOINTS)."""
     fuse: bool
     """Whether ingest stops the JSON topic when nearly all of it is bad (BILANS_FUSE, on or off)."""
+    revisions_days: int
+    """How long all revisions of a closed window are kept, from its start (BILANS_REVISIONS_DAYS); later only its newest
+    is, and `as_of` is refused for it. More than settlement looks back over (limits.SETTLEMENT_DAYS)."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -77,6 +81,12 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             f"Bilans does not listen on {host} without a key.",
             "Set BILANS_API_KEY to a secret of your own, or leave the host at 127.0.0.1.",
         )
+    revisions_days = whole("BILANS_REVISIONS_DAYS", REVISIONS_DAYS)
+    if revisions_days <= SETTLEMENT_DAYS:
+        raise BilansError(
+            f"BILANS_REVISIONS_DAYS is {revisions_days}, but settlement looks back over {SETTLEMENT_DAYS} days.",
+            f"Set it to more, like {REVISIONS_DAYS}.",
+        )
     return Settings(
         kafka=needed("BILANS_KAFKA", "127.0.0.1:9092"),
         database_url=needed("BILANS_DATABASE_URL", "postgresql://bilans:secret@127.0.0.1:5432/bilans"),
@@ -92,6 +102,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         archive=environment.get("BILANS_ARCHIVE", "") or str(data_dir / "archive"),
         checkpoints=Path(environment.get("BILANS_CHECKPOINTS", "") or data_dir / "checkpoints"),
         fuse=fuse == "on",
+        revisions_days=revisions_days,
     )
 
 

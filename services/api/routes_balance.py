@@ -13,6 +13,7 @@ from services.api.answers import BalanceAnswer, zone_not_found
 from services.api.balance_table import BalanceTable, make_table
 from services.api.balance_text import balance_csv, balance_json, balance_rows
 from services.api.cursor import decode_cursor, encode_cursor
+from services.api.kept_revisions import hold_to_kept_revisions
 from services.api.moment import BEFORE_ALL_S, Moment, past_moment, present_moment
 from services.api.negotiation import prefers_csv
 from services.api.partial_sums import read_partial_sums
@@ -74,7 +75,10 @@ async def balance(
     tz: Annotated[str, Query(description="Where days and months begin.")] = "Europe/Warsaw",
     as_of: Annotated[
         str | None,
-        Query(description="What was known then, at least 15 s ago.", examples=["2026-05-05T00:00:00Z"]),
+        Query(
+            description="What was known then, at least 15 s ago; of windows older than three years it cannot be told.",
+            examples=["2026-05-05T00:00:00Z"],
+        ),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=ROWS_MAX)] = ROWS_DEFAULT,
     cursor: Annotated[str | None, Query(description="`next` of the page before, with the same query.")] = None,
@@ -138,14 +142,17 @@ async def _answer(service: ApiService, query: BalanceQuery, now_s: int) -> tuple
             raise zone_not_found(query.zone)
         terms = moment.terms.zone_terms(query.zone)
         edges = bucket_edges(query.resolution, parse_time_zone(query.time_zone), query.from_s, query.to_s)
+        first_s = int(edges[0]) if len(edges) else query.from_s
         known = await read_partial_sums(
             connection,
             terms.zone_id,
-            int(edges[0]) if len(edges) else query.from_s,
+            first_s,
             int(edges[-1]) if len(edges) else query.from_s,
             windows_max=(query.limit + 1) * query.resolution.quarters_max,
             as_of_us=moment.as_of_us,
         )
+        if query.as_of is not None:
+            await hold_to_kept_revisions(connection, first_s)
     return moment, terms, make_table(known, edges, query.resolution, terms, moment.now_s, query.limit)
 
 

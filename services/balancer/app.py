@@ -15,6 +15,7 @@ from services.balancer.archive_follower import ArchiveFollower
 from services.balancer.compaction import Compaction
 from services.balancer.loop import BalancerLoop
 from services.balancer.rejected_follower import follow_rejected
+from services.balancer.retention import keep_newest_of_old
 from services.balancer.topologies import Topologies
 from shared.api_key import ApiKeyMiddleware
 from shared.clock import SystemClock
@@ -75,6 +76,7 @@ def make_app(settings: Settings) -> FastAPI:
         crew.start(follow_rejected(settings))
         follower = ArchiveFollower(settings, topologies)
         crew.start(follower.run())
+        crew.start(keep_newest_of_old(settings))
         crew.start(Compaction(follower.archive, topologies, follower.written).run())
         try:
             yield

@@ -226,7 +226,17 @@ partial_revision = Table(
     *_partial_columns(),
     PrimaryKeyConstraint("zone_id", "window_start", "partition", "revision"),
 )
-"""Every revision (1 and up) of every partial row, appended and never changed (design rule 9)."""
+"""Every revision (1 and up) of every partial row, appended and never changed (design rule 9). Of windows that started
+before `retention.since` only the newest is kept."""
+
+retention = Table(
+    "retention",
+    metadata,
+    Column("content", Text, primary_key=True),
+    _instant("since", nullable=False),
+)
+"""From when on all of some content is kept: `revisions`, by the start of their windows. It is moved on before anything
+is removed, and never back, so an answer that is worked out before it is read lacks nothing from `since` on."""
 
 books = Table(
     "books",

@@ -33,7 +33,7 @@ async def database(cluster_database: str) -> AsyncIterator[str]:
     """The URL of the database with the cluster and nothing else."""
     yield cluster_database
     connection = await connect(cluster_database, application_name="test")
-    await connection.execute("TRUNCATE partial, partial_revision, progress, books, service_instance")
+    await connection.execute("TRUNCATE partial, partial_revision, progress, books, service_instance, retention")
     await connection.execute("DELETE FROM topology WHERE number > 1")
     await connection.close()
 

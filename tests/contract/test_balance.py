@@ -11,6 +11,7 @@ import pytest
 from services.api.answers import BalanceAnswer
 from services.api.balance_text import CSV_COLUMNS
 from services.api.service import ApiService
+from services.balancer.retention import one_pass
 from shared.clock import ManualClock
 from shared.instants import parse_instant
 from tests.contract.cluster import METERS, load_cluster, write_partial
@@ -256,6 +257,28 @@ async def test_as_of_must_lie_back_by_the_databases_clock(api: httpx.AsyncClient
             QUARTERS, params=httpx.QueryParams(QUARTERS.partition("?")[2]).set("as_of", as_of.isoformat())
         )
         assert response.status_code == status, response.text
+
+
+async def test_as_of_is_refused_where_only_the_newest_revision_is_kept(
+    api: httpx.AsyncClient, rows: asyncpg.Connection
+) -> None:
+    for start in ("2023-04-29T23:45", "2023-04-30T00:00"):
+        for revision, energy in ((1, 100), (2, 200)):
+            known_at = f"2026-05-04T11:00:{revision}0"
+            await write_partial(rows, "S", start, revision=revision, known_at=known_at, consumer_withdrawn_wh=energy)
+    await rows.execute(
+        "INSERT INTO progress (topic, partition, event_now) VALUES ('bilans.readings', 0, '2026-05-04T12:00:00Z')"
+    )
+    until = "to=2023-04-30T00:15:00Z&as_of=2026-05-04T11:00:15Z"
+    both, younger = (f"/v1/zones/S/balance?from=2023-04-{start}Z&{until}" for start in ("29T23:45:00", "30T00:00:00"))
+    assert column(await ask(api, both), "withdrawn_wh") == [100, 100]
+    before = await api.get(younger)
+    assert await one_pass(rows, "event", 1100, pause_s=0) == 1
+    refused = await api.get(both)
+    assert (refused.status_code, "from 2023-04-30T00:00:00Z on" in refused.json()["detail"]) == (422, True)
+    assert (await api.get(f"{both}&resolution=hour".replace("23:45", "23:00"))).status_code == 422
+    assert (await api.get(younger)).content == before.content
+    assert column(await ask(api, both.partition("&as_of")[0]), "withdrawn_wh") == [200, 200]
 
 
 @pytest.mark.usefixtures("worked_example")
