@@ -17,6 +17,10 @@ BALANCE = "bilans.balance"
 SIGNALS = "bilans.signals"
 DISPATCH = "bilans.dispatch"
 
+CHANGES = "changes"
+RESTATEMENT = "restatement"
+"""What the header `kind` says of a message of `bilans.balance`: which windows changed, or how closed ones did."""
+
 _WEEK_MS = 7 * 86_400_000
 _KEPT = {"retention.ms": str(_WEEK_MS), "max.message.bytes": str(MESSAGE_BYTES_MAX)}
 # A reader of a compacted topic reads all of it when it starts: small segments and a low ratio keep that short.

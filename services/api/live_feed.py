@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.api.balance_changes import decode_changes
-from services.api.live_stream import LiveStream
+from services.api.balance_changes import decode_changes, decode_restatements
+from services.api.live_stream import RESTATED_A_TICK, LiveStream
 from services.api.live_view import LiveView
 from services.api.log_ends import LogEnds
 from services.api.newest_readings import NewestReadings
@@ -19,7 +19,7 @@ from shared.limits import LIVE_RECORD_S_MAX
 from shared.live_record import decode_live_record
 from shared.problem import Problem
 from shared.settings import Settings
-from shared.topics import BALANCE, LIVE, METERS, ensure_topics
+from shared.topics import BALANCE, CHANGES, LIVE, METERS, RESTATEMENT, ensure_topics
 
 _POLL_MS = 200
 _RECORDS_MAX = 2000
@@ -107,17 +107,25 @@ class LiveFeed:
         """Takes in messages of one topic; one that cannot be read is passed over and logged."""
         for message in messages:
             try:
-                self._take_one(topic, message.key, message.value)
+                self._take_one(topic, message)
             except (ValueError, TypeError, KeyError) as error:
                 _log.warning("%s@%d cannot be read: %s", topic, message.offset, error)
 
-    def _take_one(self, topic: str, key: bytes, value: bytes | None) -> None:
+    def _take_one(self, topic: str, message: ConsumerRecord) -> None:
+        key, value = message.key, message.value
         if topic == METERS:
             self._newest.take(key, value)
         elif topic == BALANCE:
-            self._stream.windows_changed(decode_changes(value or b""))
+            self._take_changes(dict(message.headers).get("kind", CHANGES.encode()).decode(), value or b"")
         elif value is None:
             zone, _, partition = key.decode().rpartition("|")
             self._view.forget(zone, int(partition))
         else:
             self._view.take(decode_live_record(value))
+
+    def _take_changes(self, kind: str, value: bytes) -> None:
+        """A kind that is not known here is another's matter: the next version of the balancer may send it."""
+        if kind == CHANGES:
+            self._stream.windows_changed(decode_changes(value))
+        elif kind == RESTATEMENT and self._stream.viewers:
+            self._stream.windows_restated(decode_restatements(value, RESTATED_A_TICK))

@@ -7,14 +7,15 @@ supersede, are kept in a short ring; who has fallen behind it begins anew with `
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import orjson
 
-from services.api.balance_changes import runs_of_windows
+from services.api.balance_changes import Restatement, runs_of_windows
 from services.api.live_view import LiveView
 from services.api.zone_answers import ZoneAnswers, live_answer, signals_answer
 from shared.instants import format_instant
+from shared.limits import QUARTER_S
 from shared.words import LightState
 
 TICK_S = 0.2
@@ -25,6 +26,13 @@ TICKS_A_SECOND = 5
 
 EVENTS_KEPT = 4096
 """Changes of rows and states in the ring."""
+
+RESTATED_AN_EVENT = 16
+"""Restated windows whose figures an event tells; of a longer run, as when history is loaded, the rows can be asked for.
+The whole ring then holds 40 MB of them at most."""
+
+RESTATED_A_TICK = 2000
+"""Restated windows of one tick whose figures are told: they are kept as Python objects until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class LiveStream:
     _states: dict[str, LightState] = field(default_factory=dict)
     _events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
     _changed_windows: set[tuple[str, int]] = field(default_factory=set)
+    _restated: dict[tuple[str, int], Restatement] = field(default_factory=dict)
     _next_tick: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -82,8 +91,9 @@ class LiveStream:
                 del self._told[gone]
         for zone, start_s, end_s in runs_of_windows(self._changed_windows):
             body = {"zone": zone, "window_start": format_instant(start_s), "window_end": format_instant(end_s)}
-            self._add_event("balance", zone, body)
+            self._add_event("balance", zone, body | self._restated_in(zone, start_s, end_s))
         self._changed_windows.clear()
+        self._restated.clear()
         self.sequence += 1
         tick_sequence = self.sequence
         for zone in changed:
@@ -95,6 +105,26 @@ class LiveStream:
     def windows_changed(self, changed: set[tuple[str, int]]) -> None:
         """Notes the (zone, window start) of rows that a flush changed."""
         self._changed_windows |= changed
+
+    def windows_restated(self, restated: dict[tuple[str, int], Restatement]) -> None:
+        """Notes what became of closed windows; restated twice within a tick, one counts from before to after both."""
+        self._changed_windows |= restated.keys()
+        for key, last in restated.items():
+            first = self._restated.get(key)
+            if first is not None:
+                newest = max(first, last, key=lambda one: one.revision)
+                self._restated[key] = Restatement(newest.revision, first.before, newest.after)
+            elif len(self._restated) < RESTATED_A_TICK:
+                self._restated[key] = last
+
+    def _restated_in(self, zone: str, start_s: int, end_s: int) -> dict[str, object]:
+        """The part of an event that tells which windows of the run were closed already, unless they are many."""
+        found = [
+            {"window_start": format_instant(window_s), **asdict(self._restated[zone, window_s])}
+            for window_s in range(start_s, end_s, QUARTER_S)
+            if (zone, window_s) in self._restated
+        ]
+        return {"restated": found} if 0 < len(found) <= RESTATED_AN_EVENT else {}
 
     async def wait_tick(self) -> None:
         """Waits for the next tick, or for the service to stop."""

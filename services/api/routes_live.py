@@ -57,8 +57,10 @@ async def live_stream(
     """First `hello` with the state of the zones and the server's time. Then `live` with the zones that changed.
 
     `live` comes at most five times a second and at least once. `balance` says that rows changed (a run of windows of
-    one zone): ask for them. `signal` has the signals of a zone whose state changed. A viewer that was slow gets the
-    present, not a backlog; where changes can no longer be told one by one, `hello` comes again.
+    one zone): ask for them. Its `restated`, unless they are many, has the figures of those windows that were closed
+    already: `[{"window_start", "revision", "before": {…}, "after": {…}}]`. `signal` has the signals of a zone whose
+    state changed. A viewer that was slow gets the present, not a backlog; where changes can no longer be told one by
+    one, `hello` comes again.
     """
     followed = _followed(zones)
     for zone in followed or ():

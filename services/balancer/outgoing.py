@@ -13,7 +13,7 @@ from shared.balance.placement import Placement
 from shared.instants import format_instant
 from shared.readings_message import ReadingColumns
 from shared.rejected_message import RejectedDelivery, encode_rejected, rejected_headers
-from shared.topics import BALANCE, LATE, READINGS, REJECTED
+from shared.topics import BALANCE, CHANGES, LATE, READINGS, REJECTED
 from shared.topology.index import Topology
 from shared.words import REGISTERS, RejectReason
 
@@ -115,7 +115,7 @@ def changed_windows_message(
         }
     )
     message_id = f"balance-{partition}-{'-'.join(map(str, place))}"
-    return OutgoingMessage(message_id, BALANCE, _stream(table), {"kind": "changes"}, topic_partition=partition)
+    return OutgoingMessage(message_id, BALANCE, _stream(table), {"kind": CHANGES}, topic_partition=partition)
 
 
 def _stream(table: pa.Table) -> bytes:

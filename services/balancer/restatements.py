@@ -31,9 +31,7 @@ from services.balancer.flush_content import PartitionFlush
 from services.balancer.outgoing import OutgoingMessage
 from shared.balance.memory import Int32Array, Int64Array
 from shared.database.tables import SUM_COLUMNS
-from shared.topics import BALANCE
-
-KIND = "restatement"
+from shared.topics import BALANCE, RESTATEMENT
 
 _MESSAGE_ROWS = 4_096
 """Rows of a message: under 2 MB before compression, far below what the log takes, and little in memory when many wait
@@ -133,5 +131,5 @@ def _message(table: pa.Table, partition: int) -> OutgoingMessage:
     with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table)
     value = bytes(sink.getvalue())
-    message_id = f"{KIND}-{blake2b(value, digest_size=16).hexdigest()}"
-    return OutgoingMessage(message_id, BALANCE, value, {"kind": KIND}, topic_partition=partition)
+    message_id = f"{RESTATEMENT}-{blake2b(value, digest_size=16).hexdigest()}"
+    return OutgoingMessage(message_id, BALANCE, value, {"kind": RESTATEMENT}, topic_partition=partition)

@@ -102,7 +102,7 @@ class Balancer:
         record = replace(RECORD, **written)
         await self._producer.send_and_wait(LIVE, encode_live_record(record), key=record.key, partition=0)
 
-    async def changed(self, *windows: tuple[str, int], partition: int = 0) -> None:
+    async def changed(self, *windows: tuple[str, int], partition: int = 0, kind: str = "changes") -> None:
         """Rows of (zone, window start) have changed."""
         table = pa.table(
             {
@@ -110,7 +110,8 @@ class Balancer:
                 "window_start": pa.array([start for _, start in windows]).cast(pa.timestamp("s", tz="UTC")),
             }
         )
-        await self._producer.send_and_wait(BALANCE, _stream(table), partition=partition)
+        headers = [("kind", kind.encode())]
+        await self._producer.send_and_wait(BALANCE, _stream(table), partition=partition, headers=headers)
 
     async def newest(self, partition: int, slot: int, ts_s: int, value: int, cadence_s: int) -> None:
         """The newest reading of a series."""

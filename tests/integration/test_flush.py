@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 import pytest
 
+from services.api.balance_changes import decode_restatements
 from services.balancer.flush import PREPARE_CONNECTION, flush, take_over, was_committed
 from services.balancer.flush_content import HistoryFlush, LogPlace, NotOwnerError, Ownership, PartitionFlush
 from services.balancer.outgoing import OutgoingMessage
@@ -232,6 +233,11 @@ async def test_a_change_of_a_closed_window_tells_the_totals_before_and_after(con
     assert row["known_at"] == await connection.fetchval("SELECT max(known_at) FROM partial_revision")
     other = {f"{word}_{name}" for word in ("before", "after") for name in SUM_COLUMNS[1:] if name != "measured"}
     assert {row[name] for name in other} == {0}
+    # The API reads it as it was written.
+    value = await connection.fetchval("SELECT value FROM outbox WHERE headers ->> 'kind' = 'restatement'")
+    (told,) = decode_restatements(value, 9).items()
+    assert (told[0], told[1].revision) == (("Hill", WINDOW), 5)
+    assert (told[1].before["import_wh"], told[1].after["import_wh"], told[1].after["measured"]) == (137, 98, 5)
     sums = await connection.fetchrow("SELECT sum(consumer_withdrawn_wh), sum(revision) FROM partial WHERE revision > 0")
     assert tuple(sums) == (row["after_consumer_withdrawn_wh"], row["revision"])
 

@@ -11,14 +11,15 @@ import pytest
 from starlette.types import Message
 
 from services.api import viewer as viewer_module
-from services.api.balance_changes import runs_of_windows
-from services.api.live_stream import EVENTS_KEPT, LiveStream
+from services.api.balance_changes import Restatement, runs_of_windows
+from services.api.live_stream import EVENTS_KEPT, RESTATED_AN_EVENT, LiveStream
 from services.api.live_view import LiveView
 from services.api.topology_terms import TopologyTerms
 from services.api.viewer import Viewer
 from services.api.zone_answers import ZoneAnswers, live_answer
 from services.api.zone_live import work_out
 from shared.clock import ManualClock
+from shared.instants import format_instant
 from shared.live_record import LiveRecord
 from shared.topology.index import FOREVER_S, NEVER_S, empty_topology
 from shared.words import LightState, MeterKind
@@ -191,6 +192,28 @@ async def test_a_viewer_that_fell_behind_begins_anew(stream: LiveStream) -> None
         stream.tick(all_zones=False)
     (event,) = await told(parts, stream)
     assert event[0] == "hello"
+
+
+def restatement(revision: int, before_wh: int, after_wh: int) -> Restatement:
+    return Restatement(revision, {"withdrawn_wh": before_wh}, {"withdrawn_wh": after_wh})
+
+
+async def test_restated_windows_are_told_with_their_figures_unless_they_are_many(stream: LiveStream) -> None:
+    stream.tick(all_zones=True)
+    parts = Viewer(stream, frozenset({"S"})).events()
+    await anext(parts)
+    stream.windows_changed({("S", 900)})
+    stream.windows_restated({("S", 1800): restatement(3, 5, 6), ("C", 1800): restatement(2, 1, 2)})
+    stream.windows_restated({("S", 1800): restatement(4, 6, 9)})
+    ((name, _, event),) = await told(parts, stream)
+    assert (name, event["window_start"], event["window_end"]) == ("balance", format_instant(900), format_instant(2700))
+    before_and_after = {"before": {"withdrawn_wh": 5}, "after": {"withdrawn_wh": 9}}
+    assert event["restated"] == [{"window_start": format_instant(1800), "revision": 4, **before_and_after}]
+    many = {("S", 900 * k): restatement(2, 0, 1) for k in range(1, RESTATED_AN_EVENT + 2)}
+    stream.windows_restated(many)
+    ((_, _, event),) = await told(parts, stream)
+    assert "restated" not in event
+    assert event["window_end"] == format_instant(900 * (RESTATED_AN_EVENT + 2))
 
 
 async def test_a_sign_of_life_comes_each_second(stream: LiveStream) -> None:
