@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from deploy.cache_folder import kernel_cache_folder
 from deploy.running_system import find_archive, find_database
 from deploy.verify.progress import VerifyProgress
-from deploy.verify.run import verify as run_verification
 
 EXIT_DIFFERENT = 1
 
@@ -36,6 +36,10 @@ def verify(
 
     Example: ./bilans verify --data-dir bilans-data
     """
+    # Before any kernel is imported: where `bilans up` keeps the compiled ones. Compiling them takes most of a minute.
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache_folder()))
+    from deploy.verify.run import verify as run_verification
+
     with VerifyProgress(quiet=as_json) as progress:
         result = asyncio.run(
             run_verification(
