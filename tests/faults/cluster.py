@@ -78,6 +78,8 @@ class Cluster:
             "BILANS_INGEST_PORT": str(self.ingest_port),
             "BILANS_BALANCER_PORT": str(self._balancer_ports.get(name, 0)),
             "BILANS_INSTANCE": name,
+            # The readings are of 2016: none of their revisions may go as old ones do.
+            "BILANS_REVISIONS_DAYS": "36500",
             STEP_FILE: str(self.step_file),
             "PYTHONUNBUFFERED": "1",
         }

@@ -28,6 +28,9 @@ PARTITIONS = 4
 POLL_S = 0.1
 REVISIONS_POLL_S = 1.0
 SETTLED_S_MAX = 120
+_LOG_SCHEMA = pa.schema(
+    [("partition", pa.int16()), ("log_offset", pa.int64()), ("position", pa.int32()), *READINGS_SCHEMA]
+)
 _META = ("window_start", "window_end", "status", "revision", "known_at")
 _REVISIONS = """
 SELECT zone_id, extract(epoch FROM window_start)::bigint, partition, revision,
@@ -181,34 +184,39 @@ async def fetch_log(kafka: str, database_url: str) -> pa.Table:
     for record in sorted(records, key=lambda record: (record.partition, record.offset)):
         content = decode_message(record.headers, record.value or b"")
         if isinstance(content, ReadingColumns):
-            series = [names[record.partition, slot] for slot in content.slot.tolist()]
-            count = len(series)
+            count = len(content)
+            meters, registers = names[record.partition]
             columns = {
                 "partition": np.full(count, record.partition, np.int16),
                 "log_offset": np.full(count, record.offset, np.int64),
                 "position": np.arange(count, dtype=np.int32),
-                "meter": [meter for meter, _ in series],
-                "register": [register for _, register in series],
+                "meter": meters.take(pa.array(content.slot)),
+                "register": registers.take(pa.array(content.slot)),
                 "ts": pa.array(content.ts_s, pa.int64()).cast(pa.timestamp("s", tz="UTC")),
                 "value": content.value,
                 "version": content.version,
             }
-            parts.append(pa.table(columns))
-    if not parts:
-        places = [("partition", pa.int16()), ("log_offset", pa.int64()), ("position", pa.int32())]
-        return pa.schema([*(pa.field(*place) for place in places), *READINGS_SCHEMA]).empty_table()
-    return pa.concat_tables(parts)
+            parts.append(pa.table(columns, schema=_LOG_SCHEMA))
+    return pa.concat_tables(parts or [_LOG_SCHEMA.empty_table()])
 
 
-async def _series_names(database_url: str) -> dict[tuple[int, int], tuple[str, str]]:
+async def _series_names(database_url: str) -> dict[int, tuple[pa.Array, pa.Array]]:
+    """Of each partition the meters and the registers of its slots, in their order."""
     connection = await asyncpg.connect(database_url, timeout=5)
     try:
         rows = await connection.fetch(
             "SELECT partition, slot, meter, register FROM series_identity JOIN meter_identity USING (meter_id)"
+            " ORDER BY partition, slot"
         )
     finally:
         await connection.close()
-    return {(row["partition"], row["slot"]): (row["meter"], REGISTERS[row["register"]].value) for row in rows}
+    found: dict[int, tuple[list[str], list[str]]] = {}
+    for row in rows:
+        meters, registers = found.setdefault(row["partition"], ([], []))
+        assert row["slot"] == len(meters), "slots are dense"
+        meters.append(row["meter"])
+        registers.append(REGISTERS[row["register"]].value)
+    return {number: (pa.array(meters), pa.array(registers)) for number, (meters, registers) in found.items()}
 
 
 async def read_topic(kafka: str, topic: str, partitions: int) -> "list[ConsumerRecord[bytes, bytes]]":

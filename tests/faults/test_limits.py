@@ -25,7 +25,9 @@ from tests.system import ENVIRONMENT
 
 OVERLOAD_S = either(ci=30, full=300)
 OVERLOADED = 8
-"""Quarters in a body under overload; several bodies at once."""
+"""Quarters in a body under overload; two bodies at once."""
+PAUSE_S = either(ci=100, full=600) / 1_000
+"""Between two bodies: the whole history has to be judged, so there must be an end to it."""
 RESIDENT_GROWTH_MAX = 0.10
 """What memory may grow by once it is warm."""
 
@@ -36,7 +38,7 @@ async def test_ten_times_too_much(scene: Scene) -> None:
     names = ("ingest", "balancer-0", "api")
     processes = {name: psutil.Process(cluster.process_id(name)) for name in names}
     async with scene.load(quarters_per_s=1):
-        cluster.postgres_proxy.delay_s = 0.15
+        cluster.postgres_proxy.delay_s = either(ci=150, full=300) / 1_000
         lags: list[int] = []
         resident: dict[str, list[int]] = {name: [] for name in names}
         until = time.monotonic() + OVERLOAD_S
@@ -59,6 +61,7 @@ async def test_ten_times_too_much(scene: Scene) -> None:
 async def _flood(scene: Scene, client: httpx.AsyncClient, until: float) -> None:
     while time.monotonic() < until:
         await scene.sender.send(client, scene.feed.take(OVERLOADED))
+        await asyncio.sleep(PAUSE_S)
 
 
 # --- a log that is not the one that it was --------------------------------------------------------------------------
