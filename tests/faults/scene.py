@@ -60,6 +60,7 @@ class Scene:
         tasks = [asyncio.create_task(self._send_quarters(reader, quarters_per_s)), asyncio.create_task(reader.run())]
         try:
             await self.get_on(2)
+            await self.first_commit_after(0)
             yield
             assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
             sending = tasks.pop(0)
