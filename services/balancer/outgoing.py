@@ -17,6 +17,9 @@ from shared.topics import BALANCE, CHANGES, LATE, READINGS, REJECTED
 from shared.topology.index import Topology
 from shared.words import REGISTERS, RejectReason
 
+_ROWS_MAX = 50_000
+"""Rows of a message: 2 MB, which is far below what the log takes, however much one flush has to say."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
@@ -73,8 +76,15 @@ def conflict_messages(
     return messages
 
 
-def late_message(topology: Topology, placement: Placement, partition: int, late: LateReadings) -> OutgoingMessage:
-    """Tells which readings wait in the late queue: an Arrow stream with meter, register, ts, value and version."""
+def late_messages(
+    topology: Topology, placement: Placement, partition: int, late: LateReadings
+) -> list[OutgoingMessage]:
+    """Tells which readings wait in the late queue: Arrow streams with meter, register, ts, value and version."""
+    parts = [late.take(slice(first, first + _ROWS_MAX)) for first in range(0, len(late), _ROWS_MAX)]
+    return [_late_message(topology, placement, partition, part) for part in parts]
+
+
+def _late_message(topology: Topology, placement: Placement, partition: int, late: LateReadings) -> OutgoingMessage:
     known = placement.meter[late.slot]
     meters, index = np.unique(known, return_inverse=True)
     names = pa.array([topology.meter[meter] for meter in meters.tolist()], pa.string())
@@ -94,12 +104,12 @@ def late_message(topology: Topology, placement: Placement, partition: int, late:
     return OutgoingMessage(message_id, LATE, _stream(table), topic_partition=partition)
 
 
-def changed_windows_message(
+def changed_windows_messages(
     topology: Topology, partition: int, place: tuple[int, int, int], zone_id: Int32Array, window_s: Int64Array
-) -> OutgoingMessage:
-    """Tells which windows of which zones changed: an Arrow stream with zone, window_start and partition.
+) -> list[OutgoingMessage]:
+    """Tells which windows of which zones changed: Arrow streams with zone, window_start and partition.
 
-    Its header `kind` is `changes`; `restatements.py` tells of windows that were closed already.
+    Their header `kind` is `changes`; `restatements.py` tells of windows that were closed already.
     """
     order = np.argsort(topology.zone_id)
     nearest = np.minimum(np.searchsorted(topology.zone_id, zone_id, sorter=order), max(len(order) - 1, 0))
@@ -115,7 +125,16 @@ def changed_windows_message(
         }
     )
     message_id = f"balance-{partition}-{'-'.join(map(str, place))}"
-    return OutgoingMessage(message_id, BALANCE, _stream(table), {"kind": CHANGES}, topic_partition=partition)
+    return [
+        OutgoingMessage(
+            f"{message_id}-{first}",
+            BALANCE,
+            _stream(table.slice(first, _ROWS_MAX)),
+            {"kind": CHANGES},
+            topic_partition=partition,
+        )
+        for first in range(0, len(table), _ROWS_MAX)
+    ]
 
 
 def _stream(table: pa.Table) -> bytes:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from services.balancer.differences import Differences
 from services.balancer.flush_content import LogPlace, Ownership, PartitionFlush, Recount, RememberedSeries
 from services.balancer.history_lane import HistoryLane, LateChunk, RecountChunk
-from services.balancer.outgoing import OutgoingMessage, changed_windows_message, conflict_messages, late_message
+from services.balancer.outgoing import OutgoingMessage, changed_windows_messages, conflict_messages, late_messages
 from services.balancer.remembered import put_back
 from services.balancer.tail import Tail
 from shared.balance.changes import Changes
@@ -165,10 +165,10 @@ class Partition:
         messages = [*self._conflicts]
         late = joined(self._late) if self._late else None
         if late is not None:
-            messages.append(late_message(self.topology, self.placement, self.number, late))
+            messages += late_messages(self.topology, self.placement, self.number, late)
         if len(zone_id):
-            step = self.lane.progress.step
-            messages.append(changed_windows_message(self.topology, self.number, (*self.place, step), zone_id, window_s))
+            place = (*self.place, self.lane.progress.step)
+            messages += changed_windows_messages(self.topology, self.number, place, zone_id, window_s)
         content = PartitionFlush(
             partition=self.number,
             epoch=self.epoch,

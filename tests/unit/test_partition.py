@@ -4,6 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from services.balancer.differences import Differences
 from services.balancer.flush_content import LogPlace, Ownership, PartitionFlush
 from services.balancer.partition import Partition
 from shared.database.tables import SUM_COLUMNS
+from shared.limits import MESSAGE_BYTES_MAX
 from shared.readings_message import ReadingColumns
 from shared.topology.index import Topology
 from tests.unit.small_topology import small_topology
@@ -219,3 +221,16 @@ def test_a_damaged_checkpoint_is_passed_over_and_only_two_are_kept(tmp_path: Pat
     before = newest_checkpoint(tmp_path, 0, 3, 0)
     assert before is not None and before.next_offset == 2
     assert newest_checkpoint(tmp_path, 0, 1, 0) is None  # never ahead of what the tables hold
+
+
+def test_a_flush_with_very_many_late_readings_tells_them_in_messages_that_the_log_takes() -> None:
+    partition = fresh()
+    partition.apply(0, message([(0, 20 * 86400, 5)]))
+    for offset in range(1, 5):
+        partition.apply(offset, message([(0, second, 7) for second in range(30_000)]))
+    content = partition.take_flush(NOW)
+    assert content is not None and content.late is not None and len(content.late) == 120_000
+    late = [outgoing for outgoing in content.messages if outgoing.topic == "bilans.late"]
+    rows = [pa.ipc.open_stream(outgoing.value).read_all().num_rows for outgoing in late]
+    assert (sum(rows), max(len(outgoing.value) for outgoing in late) < MESSAGE_BYTES_MAX / 2) == (120_000, True)
+    assert len({outgoing.message_id for outgoing in late}) == len(late) > 1
