@@ -57,10 +57,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 async def test_ingest_is_killed_in_mid_request(scene: Scene, number: int) -> None:
     cluster = scene.cluster
     async with scene.load(), httpx.AsyncClient() as client:
+        cluster.kafka_proxy.delay_s = 0.2  # so long is each request under way: the kill comes before an acknowledgement
         beside = [asyncio.create_task(_send_extra(scene, client, number * 10 + k)) for k in range(3)]
         half_sent = await _half_a_request(cluster.ingest_port)
-        await asyncio.sleep(random.Random(number).uniform(0.05, 0.6))
+        await asyncio.sleep(random.Random(number).uniform(0.5, 1.5))
         cluster.kill("ingest")
+        cluster.kafka_proxy.pass_on()
         cluster.start_service("ingest")
         await asyncio.gather(*beside)
         half_sent.close()
