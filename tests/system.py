@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -140,10 +140,21 @@ class SystemUnderTest:
 
     def wait_handled(self, received: int) -> dict[str, Any]:
         """Returns the books once so many deliveries are handled and nothing waits in the logs."""
+        return self._wait_books(lambda books: books["received"] >= received and books["lag"] == 0)
+
+    def wait_in_balance(self, received: int) -> dict[str, Any]:
+        """Returns the books once so many deliveries are in the balance, late ones too."""
+        return self._wait_books(
+            lambda books: (
+                books["received"] >= received and books["lag"] == books["pending"] == books["recomputing"] == 0
+            )
+        )
+
+    def _wait_books(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         until = time.monotonic() + HANDLED_S_MAX
         while True:
             books: dict[str, Any] = self.get("/v1/audit")
-            if books["received"] >= received and books["lag"] == 0:
+            if condition(books):
                 return books
             assert time.monotonic() < until, f"not handled within {HANDLED_S_MAX} s: {books}"
             time.sleep(0.1)
