@@ -6,6 +6,7 @@ The tests of this file run in their order, on one system.
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from tests.system import SystemUnderTest, running_bilans
 
 SUMMER = "2016-08-01T00:00:00Z", "2016-10-01T00:00:00Z"
 AUTUMN = "2016-10-01T01:00:00Z", "2016-12-01T00:00:00Z"
+LATE = "2016-12-01T01:00:00Z", "2017-02-28T00:00:00Z"
+NEWEST = "2017-02-28T01:00:00Z", "2017-04-01T00:00:00Z"
 SHUFFLE_S = 40 * 3600
 """Readings come up to so much out of order: less than the 48 hours within which nothing waits in the late queue."""
 REQUEST_READINGS = 7_000
@@ -101,3 +104,32 @@ async def test_shuffled_doubled_and_corrected_readings_give_the_same(system: Sys
     assert books["difference"] == 0
     clean = recompute(between(HOMES, SUMMER[0], AUTUMN[1]), read_plain_topology(HOMES))
     assert (await compare_with_tables(system.addresses.database_url, clean)).shown() == ""
+
+
+async def test_months_that_come_late_and_a_correction_of_last_year(system: SystemUnderTest, tmp_path: Path) -> None:
+    """Rule 11: what is older than the 48 hours in memory waits, and is applied with what the archive knows."""
+    system.replay(write(between(HOMES, *NEWEST), tmp_path / "newest.parquet"))
+    late = between(HOMES, *LATE)
+    report = system.replay(write(late, tmp_path / "late.parquet"))
+    assert report["applied"] + report["unchanged"] == len(late)
+    assert report["pending"] == 0
+    whole = between(HOMES, SUMMER[0], NEWEST[1])
+    correction = {"meter": whole["meter"][0].as_py(), "register": "1.8.0", "ts": "2016-08-15T12:00:00Z"}
+    corrected = with_correction(whole, correction, 12_345, version=1)
+    line = orjson.dumps(correction | {"value": 12_345, "version": 1})
+    before = system.get("/v1/audit")
+    assert system.post_readings(line)["accepted"] == 1
+    books = system.wait_in_balance(before["received"] + 1)
+    assert (books["applied"], books["pending"], books["difference"]) == (before["applied"] + 1, 0, 0)
+    recomputation = recompute(corrected, read_plain_topology(HOMES))
+    assert (await compare_with_tables(system.addresses.database_url, recomputation)).shown() == ""
+    assert (await compare_with_api(system.addresses.api, recomputation, ["CLUSTER"])).shown() == ""
+
+
+def with_correction(readings: pa.Table, correction: dict[str, str], value: int, version: int) -> pa.Table:
+    """`readings` and one more, a higher version of one that is among them."""
+    at = pa.scalar(datetime.fromisoformat(correction["ts"])).cast(readings.schema.field("ts").type)
+    row = {"meter": [correction["meter"]], "register": [correction["register"]], "ts": [at], "value": [value]}
+    versions = readings.append_column("version", pa.array([0] * len(readings), pa.int32()))
+    columns = {name: pa.array(row[name]).cast(versions.schema.field(name).type) for name in row}
+    return pa.concat_tables([versions, pa.table(columns | {"version": pa.array([version], pa.int32())})])

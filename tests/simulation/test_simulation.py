@@ -11,7 +11,8 @@ from tests.faults.tier import TIER
 from tests.simulation.model_store import ModelStore
 from tests.simulation.world import Life, simulate
 
-SEEDS = 20_000 if TIER == "full" else 500
+SEEDS = {"full": 20_000, "ci": 500}.get(TIER, 100)
+"""As many lives as the tier has time for."""
 CHUNK = 50
 KEPT = [int(line) for line in (Path(__file__).parent / "kept_seeds.txt").read_text().split() if line.isdigit()]
 MUTANT_SEEDS = 60
