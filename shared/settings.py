@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from shared.errors import BilansError
-from shared.limits import REVISIONS_DAYS, SETTLEMENT_DAYS
+from shared.limits import REVISIONS_DAYS, REVISIONS_DAYS_MAX, SETTLEMENT_DAYS
 
 ClockMode = Literal["wall", "event"]
 
@@ -86,6 +86,10 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         raise BilansError(
             f"BILANS_REVISIONS_DAYS is {revisions_days}, but settlement looks back over {SETTLEMENT_DAYS} days.",
             f"Set it to more, like {REVISIONS_DAYS}.",
+        )
+    if revisions_days > REVISIONS_DAYS_MAX:
+        raise BilansError(
+            f"BILANS_REVISIONS_DAYS is {revisions_days}.", f"Set it to {REVISIONS_DAYS_MAX} at most: that keeps all."
         )
     return Settings(
         kafka=needed("BILANS_KAFKA", "127.0.0.1:9092"),

@@ -172,9 +172,7 @@ async def _write_changes(connection: asyncpg.Connection, flushes: Sequence[Parti
         return np.repeat(np.array(values, np.int64), counts)
 
     window_s = np.concatenate([content.window_s for content in changed])
-    # Before there is a now no window has ended.
-    closed_until_s = each([-1 if content.closed_until_s is None else content.closed_until_s for content in changed])
-    closed = window_s + QUARTER_S <= closed_until_s
+    closed = np.concatenate([content.closed for content in changed])
     sums = np.concatenate([content.sums for content in changed])
     columns: list[Column] = [
         ("partition", "smallint", each([content.partition for content in changed])),

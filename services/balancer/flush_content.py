@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from services.balancer.outgoing import OutgoingMessage
 from shared.balance.late import LateReadings
 from shared.balance.memory import Int32Array, Int64Array
+from shared.limits import QUARTER_S
 
 
 class LogPlace(NamedTuple):
@@ -111,6 +115,12 @@ class PartitionFlush:
     history: HistoryFlush
     late: LateReadings | None = None
     messages: Sequence[OutgoingMessage] = field(default_factory=tuple)
+
+    @property
+    def closed(self) -> npt.NDArray[np.bool_]:
+        """[n] whether a row's window has ended: its changes are revisions. Before there is a now none has."""
+        closed: npt.NDArray[np.bool_] = self.window_s + QUARTER_S <= (self.closed_until_s or 0)
+        return closed
 
     @property
     def moves(self) -> bool:

@@ -9,10 +9,11 @@ each zone and window, each at most once in a flush:
 - `before_NAME` and `after_NAME` for each sum of a partial row (`SUM_COLUMNS`: energy by kind, the pool, the boundary,
   the counts), added over all partitions. From them follows every figure of the API, before and after.
 
-A window is closed once a revision of any of its partitions' rows stands; what fills it first is no restatement, also
-when several partitions do so in one flush. `after` is what the tables hold at this commit, `before` the same less what
-this flush adds. When two balancers change the same window at the same instant, each tells its own change: differences
-always add up, and the API has the totals.
+A window is closed once a revision of any of its partitions' rows stands. What fills it first is no restatement, also
+when several partitions do so in one flush; nor is what a partition changes that has not closed the window yet, as may
+be in event mode, where each has its own now. `after` is what the tables hold at this commit, `before` the same less
+what this flush adds. When two balancers change the same window at the same instant, each tells its own change:
+differences always add up, and the API has the totals.
 """
 
 import asyncio
@@ -95,7 +96,7 @@ def _restated(content: bytes, flushes: Sequence[PartitionFlush]) -> _Restated:
         changed = _key(flush.zone_id, flush.window_s)
         place = np.searchsorted(key, changed)
         ours = key.take(place, mode="clip") == changed if len(key) else np.zeros(len(changed), np.bool_)
-        np.subtract.at(revisions_before, place[ours], 1)
+        np.subtract.at(revisions_before, place[ours], flush.closed[ours])
         np.subtract.at(before, place[ours], flush.sums[ours])
     stood = revisions_before > 0
     zone_id, window_s = key[stood] >> _WINDOW_BITS, key[stood] & ((1 << _WINDOW_BITS) - 1)

@@ -242,6 +242,24 @@ async def test_a_change_of_a_closed_window_tells_the_totals_before_and_after(con
     assert tuple(sums) == (row["after_consumer_withdrawn_wh"], row["revision"])
 
 
+async def test_a_partition_for_which_the_window_is_open_still_does_not_hide_that_it_was_closed(
+    connection: asyncpg.Connection,
+) -> None:
+    """With the readings' own time each partition closes its windows by its own now."""
+    first, second = [await take_over(connection, READINGS, partition, "a") for partition in (0, 1)]
+    closed, still_open = (WINDOW + 900, WINDOW + 900), (WINDOW, WINDOW)
+    await flush(connection, [content(first, closed=closed), content(second, partition=1, closed=still_open)])
+    again = [replace(owner, next_place=LogPlace(1)) for owner in (first, second)]
+    await flush(
+        connection,
+        [
+            content(again[0], to_offset=2, closed=closed, wh=1),
+            content(again[1], to_offset=2, closed=still_open, wh=20, partition=1),
+        ],
+    )
+    assert [figures(row) for row in await restatements(connection)] == [("Hill", 2, 200, 221, 2, 4)]
+
+
 async def test_many_restated_windows_are_told_in_several_messages_of_different_names(
     connection: asyncpg.Connection,
 ) -> None:

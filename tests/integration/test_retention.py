@@ -118,3 +118,5 @@ def test_revisions_are_kept_for_longer_than_settlement_looks_back() -> None:
     with pytest.raises(BilansError) as refused:
         read_settings({**stores, "BILANS_REVISIONS_DAYS": str(SETTLEMENT_DAYS)})
     assert "settlement looks back over 732 days" in str(refused.value)
+    with pytest.raises(BilansError):
+        read_settings({**stores, "BILANS_REVISIONS_DAYS": "9999999"})
