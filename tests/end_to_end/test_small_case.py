@@ -163,6 +163,19 @@ def test_ctrl_c_ends_a_replay_in_order(system: SystemUnderTest, tmp_path: Path) 
     assert (again["applied"], again["unchanged"]) == (600 - report["sent"], report["sent"])
 
 
+def test_a_replay_waits_for_late_readings_too(system: SystemUnderTest, tmp_path: Path) -> None:
+    """They stand in the file behind a newer one, and are more than two days older."""
+    lines = ["meter,register,ts,value", "mute,1.8.0,2026-03-14T00:00:00Z,9000"]
+    lines += [f"mute,1.8.0,2026-03-11T{hour:02}:00:00Z,{7_000 + 4 * hour}" for hour in range(24)]
+    (tmp_path / "late.csv").write_text("\n".join(lines))
+    replay = system.start_replay(tmp_path / "late.csv", "--order", "file", "--wait")
+    report = replay.report()
+    assert (report["sent"], report["applied"], report["pending"]) == (25, 25, 0)
+    query = "from=2026-03-11T00:00:00Z&to=2026-03-11T23:00:00Z&resolution=hour"
+    rows = system.get(f"/v1/zones/Town/balance?{query}")["rows"]
+    assert [row["withdrawn_wh"] for row in rows] == [4] * 23
+
+
 def test_a_replay_to_nowhere_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "readings.csv").write_text("meter,register,ts,value\n")
     command = bilans_command("replay", str(tmp_path / "readings.csv"), "--data-dir", str(tmp_path))
