@@ -110,10 +110,13 @@ AS_OF_DELAY_S = 15
 """`as_of` must lie this far back (design rule 9): a flush that is still under way ends within its shorter time-out."""
 
 FLUSH_TIMEOUT_S = 10
-"""A flush's transaction is given up after this: it must be shorter than AS_OF_DELAY_S, so that no row with an
-older `known_at` appears after an `as_of` answer was given."""
+"""A statement of a flush is given up after this."""
 
-assert FLUSH_TIMEOUT_S < AS_OF_DELAY_S
+FLUSH_S_MAX = AS_OF_DELAY_S - 2
+"""A flush that has taken longer as a whole is given up before its commit, which then has two seconds: no row with an
+older `known_at` may appear after an `as_of` answer was given."""
+
+assert FLUSH_TIMEOUT_S < FLUSH_S_MAX < AS_OF_DELAY_S
 assert REVISIONS_DAYS * 86400 > RANGE_S_MAX > SETTLEMENT_DAYS * 86400
 # A rejected delivery fits a message: its original in base64 (4 bytes for 3), and what is said of it.
 assert ORIGINAL_BYTES_MAX * 4 // 3 + 1024 * 1024 < MESSAGE_BYTES_MAX

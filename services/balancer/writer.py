@@ -25,10 +25,12 @@ class FlushWriter:
     async def write(self, contents: list[PartitionFlush]) -> set[int]:
         """Writes all of them, and returns the partitions that turned out to be somebody else's.
 
-        Tries for as long as it takes: the state has moved on, so what a flush holds must not be lost.
+        Tries for as long as it takes: the state has moved on, so what a flush holds must not be lost. What did not get
+        through together is tried one by one: all of it may be too much for the time that a transaction has.
         """
         lost: set[int] = set()
-        uncertain = False
+        uncertain = one_by_one = False
+        rows = 0
         began_s = time.monotonic()
         while contents:
             try:
@@ -36,17 +38,19 @@ class FlushWriter:
                     contents = await self._not_yet_in(contents, lost)
                     uncertain = False
                     continue
-                await self._store.flush(contents)
-                break
+                together = contents[:1] if one_by_one else contents
+                await self._store.flush(together)
+                rows += sum(len(content.zone_id) for content in together)
+                contents = contents[len(together) :]
             except NotOwnerError as error:
                 contents = self._without(contents, error.partition, lost)
             except DATABASE_TROUBLE as error:
                 _log.warning("a flush did not get through, trying again: %s: %s", type(error).__name__, error)
                 await self._store.let_go()
-                uncertain = True
+                uncertain = one_by_one = True
                 await self._sleep(_RETRY_S)
         BALANCER_FLUSH_SECONDS.observe(time.monotonic() - began_s)
-        BALANCER_FLUSH_ROWS.inc(sum(len(content.zone_id) for content in contents))
+        BALANCER_FLUSH_ROWS.inc(rows)
         BALANCER_LAST_COMMIT.set_to_current_time()
         return lost
 

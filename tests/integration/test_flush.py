@@ -281,14 +281,8 @@ async def test_a_flush_that_takes_too_long_as_a_whole_is_given_up(
     connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None of its statements is too long; its rows would come after an `as_of` answer that should have had them."""
-    monkeypatch.setattr("services.balancer.flush.FLUSH_TIMEOUT_S", 1)
-    await connection.execute(
-        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.6); RETURN NULL; END $$"
-    )
-    for table in ("partial", "books"):
-        await connection.execute(
-            f"CREATE TRIGGER slow AFTER INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION wait()"
-        )
+    monkeypatch.setattr("services.balancer.flush.FLUSH_S_MAX", 1)
+    await _make_slow(connection, "partial", "books")
     ownership = await take_over(connection, READINGS, 0, "a")
     with pytest.raises(TimeoutError):
         await flush(connection, [replace(content(ownership), deliveries={"received": 1})])
@@ -296,3 +290,34 @@ async def test_a_flush_that_takes_too_long_as_a_whole_is_given_up(
     await connection.execute("DROP TRIGGER slow ON books")
     await flush(connection, [content(ownership)])
     assert await rows(connection, "partial") == [(WINDOW, 0, 100)]
+
+
+async def test_what_is_too_much_at_once_is_written_one_by_one(
+    connection: asyncpg.Connection, embedded_postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two partitions take over a second together, each of them less."""
+    monkeypatch.setattr("services.balancer.flush.FLUSH_S_MAX", 1)
+    await _make_slow(connection, "books")
+    owners = [await take_over(connection, READINGS, partition, "a") for partition in (0, 1)]
+    contents = [
+        replace(content(owner, partition=partition), deliveries={"received": 1})
+        for partition, owner in enumerate(owners)
+    ]
+    settings = read_settings({"BILANS_KAFKA": "127.0.0.1:1", "BILANS_DATABASE_URL": embedded_postgres})
+    async with asyncpg.create_pool(embedded_postgres, min_size=1, max_size=1) as pool:
+        store = PostgresStore(settings, pool, Topologies())
+        assert await asyncio.wait_for(FlushWriter(store).write(contents), 20) == set()
+        await store.let_go()
+    assert await rows(connection, "partial") == [(WINDOW, 0, 100)] * 2
+    assert await connection.fetchval("SELECT sum(deliveries) FROM books") == 2
+
+
+async def _make_slow(connection: asyncpg.Connection, *tables: str) -> None:
+    """Lets each statement that inserts into the tables take over half a second."""
+    await connection.execute(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.6); RETURN NULL; END $$"
+    )
+    for table in tables:
+        await connection.execute(
+            f"CREATE TRIGGER slow AFTER INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION wait()"
+        )
