@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -74,10 +75,11 @@ def make_app(settings: Settings) -> FastAPI:
         running = crew.start(loop.run())
         crew.start(_beat(pool, settings, loop))
         crew.start(follow_rejected(settings))
-        follower = ArchiveFollower(settings, topologies)
+        newest_topology = partial(topologies.learn_newest, pool)
+        follower = ArchiveFollower(settings, newest_topology)
         crew.start(follower.run())
         crew.start(keep_newest_of_old(settings))
-        crew.start(Compaction(follower.archive, topologies, follower.written).run())
+        crew.start(Compaction(follower.archive, newest_topology, follower.written).run())
         try:
             yield
         finally:

@@ -3,19 +3,22 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
-from services.balancer.topologies import Topologies
 from shared.archive.files import Archive
 from shared.archive.message import ArchivedMessage
+from shared.database.engine import DATABASE_TROUBLE
 from shared.kafka_client import make_consumer
 from shared.readings_message import ReadingColumns, decode_message
 from shared.settings import Settings
 from shared.topics import READINGS
+from shared.topology.index import Topology
 
 _log = logging.getLogger(__name__)
 _READINGS_MAX = 500_000
@@ -63,10 +66,10 @@ class _Batch:
 class ArchiveFollower:
     """Writes what it is assigned; several share the partitions through their group."""
 
-    def __init__(self, settings: Settings, topologies: Topologies) -> None:
-        """`topologies` gives the meters' names."""
+    def __init__(self, settings: Settings, newest_topology: Callable[[], Awaitable[Topology]]) -> None:
+        """`newest_topology` gives the meters' names; it raises DATABASE_TROUBLE while they cannot be had."""
         self._settings = settings
-        self._topologies = topologies
+        self._newest_topology = newest_topology
         self.archive = Archive(settings.archive)
         self._open: dict[int, _Batch] = {}
         self._ended: list[tuple[int, _Batch]] = []
@@ -77,7 +80,7 @@ class ArchiveFollower:
         while True:
             try:
                 await self._follow()
-            except (KafkaError, OSError) as error:
+            except (KafkaError, *DATABASE_TROUBLE) as error:
                 _log.warning("the archive's follower starts again: %s", error)
                 await asyncio.sleep(_RETRY_S)
 
@@ -117,7 +120,8 @@ class ArchiveFollower:
                         self._take(topic_partition.partition, record)
                 await self._write_due(_WAIT_S_MAX)
         except asyncio.CancelledError:
-            await self._write_due(0.0)
+            with suppress(*DATABASE_TROUBLE):  # what cannot be written now is read again
+                await self._write_due(0.0)
             raise
         finally:
             await consumer.stop()
@@ -168,12 +172,9 @@ class ArchiveFollower:
                 self._ended.append((partition, batch))
                 self._open[partition] = _Batch(batch.end_offset, batch.end_offset)
         while self._ended:
+            # Asked each time: this balancer may own no partition that follows the topology in which a meter is new.
+            topology = await self._newest_topology()
             partition, batch = self._ended.pop(0)
             await asyncio.to_thread(
-                self.archive.write,
-                partition,
-                batch.first_offset,
-                batch.end_offset,
-                batch.messages,
-                self._topologies.newest,
+                self.archive.write, partition, batch.first_offset, batch.end_offset, batch.messages, topology
             )

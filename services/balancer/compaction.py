@@ -10,16 +10,16 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pyarrow as pa
 
-from services.balancer.topologies import Topologies
 from shared.archive.cover import Piece
 from shared.archive.files import Archive
 from shared.archive.merge import merge, remove_contained
+from shared.database.engine import DATABASE_TROUBLE
 from shared.topology.index import Topology
 
 _log = logging.getLogger(__name__)
@@ -74,10 +74,15 @@ def _group(run: Sequence[int], rows: Sequence[int], tier: int) -> list[int]:
 class Compaction:
     """Compacts the partitions that this balancer archives, whenever files have come."""
 
-    def __init__(self, archive: Archive, topologies: Topologies, written: Callable[[], Mapping[int, int]]) -> None:
-        """`written` says up to which offset each partition of this balancer is archived."""
+    def __init__(
+        self,
+        archive: Archive,
+        newest_topology: Callable[[], Awaitable[Topology]],
+        written: Callable[[], Mapping[int, int]],
+    ) -> None:
+        """`newest_topology` gives the meters' names; `written` up to where each partition of ours is archived."""
         self._archive = archive
-        self._topologies = topologies
+        self._newest_topology = newest_topology
         self._written = written
         self._looked_at: dict[int, int] = {}
         self._rows: dict[int, dict[str, int]] = {}
@@ -99,12 +104,13 @@ class Compaction:
         """Merges what there is to merge; whether that went well."""
         loop = asyncio.get_running_loop()
         try:
-            while await loop.run_in_executor(thread, self.step, partition, self._topologies.newest):
+            topology = await self._newest_topology()
+            while await loop.run_in_executor(thread, self.step, partition, topology):
                 pass
         except FileNotFoundError:
             _log.info("partition %d is compacted by somebody else too", partition)
             return False
-        except (OSError, pa.ArrowException) as error:
+        except (*DATABASE_TROUBLE, pa.ArrowException) as error:
             _log.warning("partition %d is not compacted now: %s", partition, error)
             return False
         return True

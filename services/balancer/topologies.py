@@ -15,11 +15,6 @@ class Topologies:
         """Knows topology 0, which is empty."""
         self._known: dict[int, Topology] = {0: empty_topology()}
 
-    @property
-    def newest(self) -> Topology:
-        """The one with the highest number that was asked for so far."""
-        return self._known[max(self._known)]
-
     async def get(self, connection: asyncpg.Connection, number: int) -> Topology:
         """Topology `number`; raises what asyncpg raises, and LookupError when it was never loaded."""
         if number not in self._known:
@@ -27,3 +22,12 @@ class Topologies:
             for old in sorted(self._known)[:-_KEPT]:
                 del self._known[old]
         return self._known[number]
+
+    async def learn_newest(self, pool: asyncpg.Pool) -> Topology:
+        """The newest topology of all: it names every series whose readings can be in the log by now.
+
+        Raises what asyncpg raises.
+        """
+        async with pool.acquire() as connection:
+            number: int = await connection.fetchval("SELECT coalesce(max(number), 0) FROM topology")
+            return await self.get(connection, number)

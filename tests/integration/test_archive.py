@@ -12,7 +12,6 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from services.balancer.archive_follower import ArchiveFollower
-from services.balancer.topologies import Topologies
 from shared.archive.files import Archive
 from shared.archive.history import read_messages
 from shared.archive.message import ArchivedMessage
@@ -26,7 +25,7 @@ from shared.readings_message import (
 )
 from shared.settings import Settings, read_settings
 from shared.topics import READINGS, ensure_topics
-from tests.unit.small_topology import small_topology
+from tests.unit.small_topology import no_topology, small_topology
 
 
 def columns(first: int, count: int) -> ReadingColumns:
@@ -139,8 +138,7 @@ async def producer_of(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
 
 async def follow_until(settings: Settings, archive: Archive, end_offset: int, partition: int = 0) -> None:
     """Runs a follower until it has read a partition to `end_offset`, then cancels it: it writes what waits."""
-    topologies = Topologies()
-    follower = ArchiveFollower(settings, topologies)
+    follower = ArchiveFollower(settings, no_topology)
     task = asyncio.create_task(follower.run())
     async with asyncio.timeout(60):
         while follower.read_up_to(partition) < end_offset:

@@ -46,3 +46,8 @@ def small_topology(number: int = 1, *, load_moves_at_s: int = FOREVER_S, other_b
         series_partition=np.zeros(6, np.int16),
         series_slot=np.array([0, 5, 1, 2, 3, 4], np.int32),
     )
+
+
+async def no_topology() -> Topology:
+    """Topology 0, for what asks for the newest one and needs no names."""
+    return empty_topology()
