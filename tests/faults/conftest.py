@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.faults.scene import Scene, rural_scene
@@ -37,10 +38,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says how long recoveries took, as JSON."""
     if _recoveries_s:
-        line = {"recoveries": len(_recoveries_s), "recovery_p95_s": p95(_recoveries_s), "longest_s": max(_recoveries_s)}
+        figures = {"recovery_p95_s": p95(_recoveries_s), "recovery_longest_s": max(_recoveries_s)}
+        line = {"recoveries": len(_recoveries_s)} | {name: round(seconds, 2) for name, seconds in figures.items()}
         terminalreporter.write_line(json.dumps(line))
 
 
 def p95(figures: list[float]) -> float:
-    """The figure that at least 95 in 100 do not exceed."""
-    return sorted(figures)[-(-len(figures) * 95 // 100) - 1]
+    """The 95th percentile, between neighbouring figures where it falls there."""
+    return float(np.percentile(figures, 95))

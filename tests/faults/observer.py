@@ -27,7 +27,8 @@ PARTITIONS = 4
 """Of `bilans.readings`, where nothing else is said (BILANS_PARTITIONS)."""
 POLL_S = 0.1
 REVISIONS_POLL_S = 1.0
-SETTLED_S_MAX = 120
+SETTLED_S_MAX = 300
+"""A year of late readings on a busy small machine takes minutes; what does not get on at all takes for ever."""
 _LOG_SCHEMA = pa.schema(
     [("partition", pa.int16()), ("log_offset", pa.int64()), ("position", pa.int32()), *READINGS_SCHEMA]
 )

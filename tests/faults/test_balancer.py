@@ -19,6 +19,8 @@ RECOVERY_S_MAX = 10
 """Kill to the first new commit, at most so long in 95 of 100."""
 PAUSE_S = either(ci=15, full=45)
 """Far beyond the session of 4 s: another balancer has long taken over."""
+ARCHIVED_S_MAX = 12
+"""The follower waits for more, but not so long."""
 FENCED = "bilans_balancer_fenced_total"
 OWNED = "bilans_balancer_next_offset{"
 
@@ -104,5 +106,5 @@ async def _shared_by(scene: Scene, *names: str) -> None:
 async def test_all_of_it_is_in_the_archive(scene: Scene) -> None:
     async with scene.load():
         pass
-    await asyncio.sleep(12)  # the follower waits for more, 10 s at most
+    await asyncio.sleep(ARCHIVED_S_MAX)
     await scene.judge(archive=True)

@@ -68,9 +68,10 @@ async def test_late_readings_while_the_balancer_is_killed(scene: Scene, number: 
         scene.cluster.step_file.write_text("3-history SIGKILL")
         await _send(scene, late.take(first))
         assert await scene.cluster.ended("balancer-0", 60) == -9
-        await scene.start_and_recover("balancer-0")
+        scene.cluster.start_service("balancer-0")
         await _send(scene, late.take(second))
-        await scene.kill_and_recover("balancer-0")
+        scene.cluster.kill("balancer-0")
+        scene.cluster.start_service("balancer-0")
 
 
 def _some_of(scene: Scene, quarters: int) -> pa.Array:
