@@ -101,8 +101,9 @@ class Partition:
                 if self._differences.leaves.used[0] and not self.replaying:
                     return False
                 self._differences.make_room()  # even one reading needs more room than there is
+                continue
             self._position = begin = reached
-            if self.place <= self.flushed:
+            if self.place <= self.flushed:  # only a replay comes to this: it has applied something before `flushed`
                 self._forget_unpublished()
         self.lane.tail.append(offset, readings)
         self.pass_over(offset + 1)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from services.balancer.checkpoint import Checkpoint, newest_checkpoint, write_checkpoint
 from services.balancer.differences import Differences
 from services.balancer.flush_content import LogPlace, Ownership, PartitionFlush
+from services.balancer.history_lane import LateChunk
 from services.balancer.partition import Partition
+from shared.archive.history import ArchivedReadings
 from shared.database.tables import SUM_COLUMNS
 from shared.limits import MESSAGE_BYTES_MAX
 from shared.readings_message import ReadingColumns
@@ -234,3 +236,27 @@ def test_a_flush_with_very_many_late_readings_tells_them_in_messages_that_the_lo
     rows = [pa.ipc.open_stream(outgoing.value).read_all().num_rows for outgoing in late]
     assert (sum(rows), max(len(outgoing.value) for outgoing in late) < MESSAGE_BYTES_MAX / 2) == (120_000, True)
     assert len({outgoing.message_id for outgoing in late}) == len(late) > 1
+
+
+def test_what_a_step_beside_the_log_did_outlives_a_reading_that_needs_more_room() -> None:
+    """The table of changes grows for a reading that closes a long gap; only a replay forgets what it worked out."""
+    partition = fresh(changes_rows=16)
+    days = 86400
+    flushes = []
+    for offset, batch in enumerate(([(0, 0, 0), (1, 0, 0)], [(0, 3 * days, 3)], [(0, 0, 0)])):
+        while not partition.apply(offset, message(batch)):
+            flushes.append(partition.take_flush(NOW))
+    flushes.append(partition.take_flush(NOW))
+    assert counted(flushes)["pending"] == 1
+
+    late = flushes[-1].late if flushes[-1] is not None else None
+    assert late is not None
+    none = late.take(slice(0))
+    nothing = ArchivedReadings(none.slot, none.ts_s, none.value, none.version, none.log_offset, none.position)
+    assert partition.take_late(LateChunk(late, nothing, 0, 2, 2))
+    while not partition.apply(3, message([(1, 40 * days, 3)])):
+        flushes.append(partition.take_flush(NOW))
+    flushes.append(partition.take_flush(NOW))
+    books = counted(flushes)
+    assert books["pending"] == 0
+    assert books["received"] == books["applied"] + books["unchanged"] == 5
