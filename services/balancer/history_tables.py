@@ -7,6 +7,7 @@ import numpy as np
 
 from services.balancer.flush_content import HistoryFlush, Recount, RememberedSeries
 from shared.balance.late import LateReadings, joined, unpacked
+from shared.topics import READINGS
 
 _KEEP_RECOUNT = """
 INSERT INTO recount (partition, log_offset, topology_before, topology_after, windows, next_slot, content)
@@ -102,7 +103,9 @@ async def read_late_batch(
 ) -> LateBatch | None:
     """The next batch: whole messages in `span` (half open) of about `readings_max` readings, one at least.
 
-    `until` is the last message of a batch that is under way already. None when there is none.
+    Of a message that is flushed in parts the queue may have the first part only, while the flush of the rest is under
+    way. It is whole once `progress` has passed it. `until` is the last message of a batch that is under way already.
+    None when there is none.
     """
     last = until
     if last is None:
@@ -110,12 +113,15 @@ async def read_late_batch(
             """
             SELECT max(log_offset) FROM (
                 SELECT log_offset, sum(readings) OVER (ORDER BY log_offset, position) - readings AS before
-                FROM late_queue WHERE partition = $1 AND log_offset >= $2 AND log_offset < $3
+                FROM late_queue WHERE partition = $1 AND log_offset >= $2 AND log_offset < least(
+                    $3, (SELECT next_offset FROM progress WHERE topic = $5 AND partition = $1)
+                )
             ) AS waiting WHERE before < $4
             """,
             partition,
             *span,
             readings_max,
+            READINGS,
         )
     if last is None:
         return None

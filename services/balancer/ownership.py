@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from services.balancer.checkpoint import newest_checkpoint
+from services.balancer.differences import Differences
 from services.balancer.partition import Partition
 from services.balancer.store import Store
 from shared.archive.files import Archive
@@ -21,14 +22,21 @@ async def still_ours(store: Store, partition: Partition) -> bool:
 
 
 async def acquire(
-    store: Store, number: int, owner: str, checkpoints: Path, archive: Archive, log_begin: int
+    store: Store,
+    number: int,
+    owner: str,
+    checkpoints: Path,
+    archive: Archive,
+    log_begin: int,
+    differences: Differences | None = None,
 ) -> Partition:
     """The partition, ours from here on, with the state to go on from at its `next_offset` in the log.
 
+    `differences` are where it notes what changes; None: tables of the usual size.
     Raises BilansError when the log begins (`log_begin`) after what is needed and the archive has not got it either.
     """
     ownership = await store.take_over(number, owner)
-    partition = Partition(number, ownership, await store.topology(0))
+    partition = Partition(number, ownership, await store.topology(0), differences)
     published = ownership.next_place.offset, ownership.history.step
     checkpoint = await asyncio.to_thread(newest_checkpoint, checkpoints, number, *published)
     history_step = 0

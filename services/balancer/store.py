@@ -42,7 +42,10 @@ class Store(Protocol):
     async def late_batch(
         self, partition: int, span: tuple[int, int], until: int | None, readings_max: int
     ) -> LateBatch | None:
-        """The queue's next whole messages in `span` (half open), about `readings_max` readings; `until` repeats one."""
+        """The queue's next messages in `span` (half open), about `readings_max` readings; `until` repeats one.
+
+        None of them is one of which the store has a part only.
+        """
 
     async def topology(self, number: int) -> Topology:
         """Topology `number`; raises LookupError when it was never loaded."""

@@ -36,8 +36,9 @@ def logged_in(archived: ArchivedReadings) -> LoggedReadings:
 class Tail:
     """The last messages that were applied, in memory, bounded: what falls out of it the archive must have first."""
 
-    def __init__(self, begin: int) -> None:
-        """`begin` is the first offset that comes into it."""
+    def __init__(self, begin: int, readings_max: int = TAIL_READINGS_MAX) -> None:
+        """`begin` is the first offset that comes into it; it holds `readings_max` readings at most."""
+        self._readings_max = readings_max
         self.begin = begin
         """All messages from here on are in it."""
         self._messages: deque[tuple[int, ReadingColumns]] = deque()
@@ -47,7 +48,7 @@ class Tail:
         """Takes a message that was applied; its readings of one series are in their order."""
         self._messages.append((offset, readings))
         self._readings += len(readings)
-        while self._readings > TAIL_READINGS_MAX:
+        while self._readings > self._readings_max:
             self._drop()
 
     def forget_before(self, offset: int) -> None:

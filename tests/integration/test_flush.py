@@ -14,6 +14,7 @@ import pytest
 from services.api.balance_changes import decode_restatements
 from services.balancer.flush import PREPARE_CONNECTION, flush, take_over, was_committed
 from services.balancer.flush_content import HistoryFlush, LogPlace, NotOwnerError, Ownership, PartitionFlush
+from services.balancer.history_tables import read_late_batch
 from services.balancer.outgoing import OutgoingMessage
 from services.balancer.postgres_store import PostgresStore
 from services.balancer.topologies import Topologies
@@ -155,6 +156,24 @@ async def test_books_late_queue_and_outbox_come_with_the_rows_or_not_at_all(conn
     assert await connection.fetchval("SELECT headers ->> 'reason' FROM outbox") == "conflict"
     books = dict(await connection.fetch("SELECT outcome, deliveries FROM books"))
     assert books == {"received": 7, "applied": 6, "unchanged": 1}
+
+
+async def test_a_message_that_is_flushed_in_parts_is_drained_when_all_of_it_is_there(
+    connection: asyncpg.Connection,
+) -> None:
+    """Else the rest of it would leave the queue with the part, and never be taken."""
+    ownership = await take_over(connection, READINGS, 0, "a")
+    first = LateReadings(
+        np.array([5], np.int64), np.array([2], np.int32), np.array([1], np.int32),
+        np.array([9], np.int64), np.array([4], np.int64), np.zeros(1, np.int32),
+    )  # fmt: skip
+    rest = replace(first, position=np.array([0], np.int32), slot=np.array([2], np.int32))
+    await flush(connection, [replace(content(ownership), end=LogPlace(5, 1), late=first)])
+    assert await read_late_batch(connection, 0, (0, 9), None, 100) is None
+    await flush(connection, [replace(content(ownership), start=LogPlace(5, 1), end=LogPlace(6), late=rest)])
+    batch = await read_late_batch(connection, 0, (0, 9), None, 100)
+    assert batch is not None
+    assert (batch.begin, batch.until, batch.late.slot.tolist()) == (5, 5, [2, 1])
 
 
 async def test_a_writer_whose_connection_is_cut_writes_once(

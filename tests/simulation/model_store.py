@@ -126,7 +126,8 @@ class ModelStore:
         self._may_be_unreachable()
         waiting = sorted(place for place in self.queue if place[0] >= span[0])
         if until is None:
-            offsets = sorted({offset for offset, _ in waiting if offset < span[1]})
+            end = min(span[1], self.row.place.offset)  # a message that is flushed in parts may not be whole yet
+            offsets = sorted({offset for offset, _ in waiting if offset < end})
             if not offsets:
                 return None
             until = offsets[min(self.gates.random.randrange(4), len(offsets) - 1)]

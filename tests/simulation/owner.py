@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 
 from services.balancer.checkpoint import Checkpoint, write_checkpoint
+from services.balancer.differences import Differences
 from services.balancer.history_worker import HistoryWorker
-from services.balancer.ownership import acquire
+from services.balancer.ownership import acquire, still_ours
 from services.balancer.partition import Partition
+from services.balancer.tail import Tail
 from services.balancer.writer import FlushWriter
 from shared.archive.files import Archive
 from shared.database.engine import DATABASE_TROUBLE
@@ -28,6 +30,10 @@ class Owner:
         self._folder = folder
         self._writer = FlushWriter(store, gates.sleep)
         self._partition: Partition | None = None
+        self._resting: Partition | None = None
+        # Often too few for a message, which is then flushed in parts, or for all that the archive lacks.
+        self._rows = 2 ** gates.random.choice((3, 5, 7, 16))
+        self._tail_readings_max = gates.random.choice((8, 40, 10**6))
         self._flushing: asyncio.Task[None] | None = None
         self._history = HistoryWorker(store, log, gates.in_worker, self.owned)
         self._working: asyncio.Task[None] | None = None
@@ -56,9 +62,30 @@ class Owner:
 
     async def start(self) -> None:
         """Takes the partition over, from the newest checkpoint."""
-        archive = Archive(str(self._folder / "no-archive"))  # the log of a simulation begins at its begin
-        self._partition = await acquire(self._store, 0, self.name, self._folder, archive, 0)
+        await self._acquire()
         self._working = asyncio.create_task(self._work())
+
+    def rest(self) -> None:
+        """Hears from the group that the partition is not its own for now; a step beside the log may be under way."""
+        if self._partition is not None:
+            self._partition, self._resting = None, self._partition
+
+    async def come_back(self) -> None:
+        """Hears that the partition is its own again, and goes on with its state if that is still right."""
+        if self._partition is not None or self.flushing or self._working is None:
+            return
+        resting, self._resting = self._resting, None
+        if resting is not None and await still_ours(self._store, resting):
+            self._partition = resting
+        else:
+            await self._acquire()
+        self._history.note_flush()
+
+    async def _acquire(self) -> None:
+        archive = Archive(str(self._folder / "no-archive"))  # the log of a simulation begins at its begin
+        differences = Differences(self._rows)
+        self._partition = await acquire(self._store, 0, self.name, self._folder, archive, 0, differences)
+        self._partition.lane.tail = Tail(self._partition.next_offset, self._tail_readings_max)
 
     async def crash(self) -> None:
         """Ends at once; what was under way in the store has happened or has not."""
@@ -66,7 +93,7 @@ class Owner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._partition = None
+        self._partition = self._resting = None
 
     def apply(self, messages: int) -> None:
         """Applies the next messages of the log."""
@@ -93,7 +120,7 @@ class Owner:
 
             async def write() -> None:
                 if await self._writer.write([content]):
-                    self._partition = None
+                    self._partition = self._resting = None
                     self._history.note_flush()
 
             self._flushing = asyncio.create_task(write())

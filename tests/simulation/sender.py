@@ -23,6 +23,7 @@ class Sender:
         self._sent: list[Reading] = []
         self._doubled_percent = random.randrange(50)
         self._late_percent = random.randrange(70)
+        self._readings_max = random.choice((6, 6, 25))
         self._pace_s = random.choice((1, 6, 20)) * 3600
         self._late_s_max = random.choice((3, 5, DAYS)) * 86400
 
@@ -30,7 +31,7 @@ class Sender:
         """A message of a few readings."""
         random = self._random
         self._now_s = min(self._now_s + random.randrange(self._pace_s), BEGIN_S + DAYS * 86400)
-        readings = [self._reading() for _ in range(random.randrange(1, 7))]
+        readings = [self._reading() for _ in range(random.choice((1, 2, 3, 4, 6, self._readings_max)))]
         self._sent += readings
         slot, ts, value, version = zip(*readings, strict=True)
         return ReadingColumns(

@@ -32,6 +32,8 @@ _ACTIONS = {
     "checkpoint": 4,
     "crash": 2,
     "take over": 2,
+    "rest": 1,
+    "come back": 3,
     "end zombie": 1,
 }
 
@@ -119,7 +121,11 @@ class World:
             case "archive":
                 self.log.archived = random.randint(self.log.archived, len(self.log.messages))
             case "checkpoint":
-                self.owner.checkpoint()
+                random.choice([self.owner, *self.zombies]).checkpoint()
+            case "rest":
+                random.choice([self.owner, *self.zombies]).rest()
+            case "come back":
+                await random.choice([self.owner, *self.zombies]).come_back()
             case "crash":
                 await self.owner.crash()
                 self.owner = self._new_owner()
