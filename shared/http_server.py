@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from shared.errors import BilansError
+from shared.service_log import configure_log
 from shared.settings import Settings, read_settings
 
 _GRACE_S = 5
@@ -55,8 +56,7 @@ def run_service(name: str, port_of: Callable[[Settings], int], make_app: Callabl
 
     Returns 2 when they or the port cannot be used, having said why in one line.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    configure_log()
     try:
         settings = read_settings()
         listening = bind(settings.host, port_of(settings))

@@ -12,6 +12,7 @@ from services.api.live_stream import LiveStream
 from services.api.service import make_service
 from shared.clock import SystemClock
 from shared.errors import BilansError
+from shared.service_log import configure_log
 from shared.settings import read_settings
 
 _GRACE_S = 3
@@ -34,7 +35,7 @@ class _Server(uvicorn.Server):
 
 def main() -> int:
     """Serves until told to stop; the exit code is 2 when the settings cannot be used."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_log()
     # A broker that is away is said once by us, not many times a second by its client.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:

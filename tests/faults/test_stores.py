@@ -38,8 +38,9 @@ SESSIONS_MAX = 22
     ids=lambda how: how.name,
 )
 async def test_kafka_ends_and_starts_again(scene: Scene, how: signal.Signals) -> None:
-    async with scene.load():
+    async with scene.load(), _few_log_lines(scene.cluster):
         await asyncio.to_thread(scene.cluster.kill_kafka, how)
+        await asyncio.sleep(2)
         await scene.cluster.start_kafka()
         assert await scene.first_commit_after(time.time()) <= RESUMED_S_MAX
         await scene.get_on(2)
