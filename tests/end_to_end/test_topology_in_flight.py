@@ -58,11 +58,15 @@ class Story:
         self.moments: list[Moment] = []
         self._folder = folder
 
-    def send(self, readings: list[Reading]) -> None:
-        """Sends them and waits until they are in the balance."""
+    def post(self, readings: list[Reading]) -> None:
+        """Sends them; they may not be in the balance yet."""
         taken = self.system.post_readings(as_lines(readings))
         assert (taken["accepted"], taken["rejected"]) == (len(readings), 0)
         self.sent += readings
+
+    def send(self, readings: list[Reading]) -> None:
+        """Sends them and waits until they are in the balance."""
+        self.post(readings)
         self.system.wait_in_balance(len(self.sent))
 
     async def load(self) -> int:
@@ -161,7 +165,10 @@ async def test_limits_change_and_nothing_is_recomputed(story: Story) -> None:
 async def test_a_member_becomes_excluded_and_leaves_the_pool(story: Story) -> None:
     drawn_wh = _count(story, "pool_drawn_wh")
     story.topology.members[1] = "school,School,gmina,true"
+    # The switch comes while late readings wait, of a meter that it touches and of one that it does not.
+    story.post([*corrections("pump", 1, 1), *corrections("plant", 1, 1)])
     assert await story.load() > 0
+    story.system.wait_in_balance(len(story.sent))
     await story.check()
     assert 0 < _count(story, "pool_drawn_wh") < drawn_wh
     restated = await _restated_in_the_stream(story, "East", [*corrections("house", 1, 2), *corrections("roof", 2, 3)])
@@ -191,7 +198,7 @@ async def test_restatements_tell_every_change_of_a_closed_window(story: Story) -
 
 
 async def test_every_past_answer_comes_out_byte_for_byte(story: Story) -> None:
-    for number, moment in enumerate(story.moments[:-1]):
+    for number, moment in enumerate(story.moments[:-2]):  # the last ones are too young still
         assert await differing_answers(story.system.addresses, moment, SPAN) == [], f"moment {number}"
     # All but the change of limits had changed what is said.
     assert len({frozenset(moment.answers.items()) for moment in story.moments}) == len(story.moments) - 1
