@@ -41,7 +41,10 @@ def _name(next_offset: int) -> str:
 
 
 def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
-    """Writes it, first under another name, and drops all but the last two."""
+    """Writes it, first under another name, and drops all but the last two.
+
+    Raises OSError when there is no room for it, or nobody may write there; nothing is left of it then.
+    """
     folder = _folder(root, checkpoint.partition)
     folder.mkdir(parents=True, exist_ok=True)
     content = _pack(checkpoint.memory)
@@ -57,12 +60,16 @@ def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
     }
     path = folder / _name(checkpoint.next_offset)
     unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
-    with unfinished.open("wb") as file:
-        file.write(orjson.dumps(head) + b"\n")
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
+    try:
+        with unfinished.open("wb") as file:
+            file.write(orjson.dumps(head) + b"\n")
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
     _drop_old(folder)
     return path
 

@@ -34,9 +34,11 @@ from shared.balance.late import LateReadings, late_flags
 from shared.balance.memory import Int8Array, Int32Array, Int64Array, SeriesMemory
 from shared.balance.placement import Placement
 from shared.limits import MEMORY_S, QUARTER_S
+from shared.words import Outcome
 
 _ROWS_MAX = 50_000
-"""A step ends when so many rows wait for the flush, so that its transaction stays well within its time-out."""
+"""A step ends when so many rows and conflicts wait for the flush, so that its transaction stays well within its
+time-out."""
 _LONG_AGO_S = -(2**40)
 
 
@@ -122,12 +124,13 @@ class HistoryLane:
         logged = self.tail.after(chunk.archived, chunk.archived_until, slots)
         waits = late_flags(logged.slot, logged.ts_s) & (logged.log_offset >= chunk.queue_begin)
         logged = logged.keep(~waits)
-        outcomes, late_slot = [], self.progress.late_slot
+        outcomes, late_slot, conflicts = [], self.progress.late_slot, 0
         for slot, known, late in _by_slot(slots, logged.slot, chunk.late.slot):
-            if differences.rows > _ROWS_MAX:
+            if differences.rows + conflicts > _ROWS_MAX:
                 break
             changed, outcome = _take_series(slot, logged, known, chunk.late, late, placement, differences)
             outcomes.append(outcome)
+            conflicts += int((outcome == Outcome.CONFLICT).sum())
             late_slot = slot + 1
             if len(changed.ts_s) and remember_late(memory, slot, MEMORY_S, *changed):
                 self._remembered[slot] = RememberedSeries(slot, next_offset, packed_series(memory, slot))

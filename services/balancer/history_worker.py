@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from services.balancer.flush_content import NO_BATCH, Recount
 from services.balancer.history_lane import LateChunk, RecountChunk
@@ -30,6 +31,9 @@ _BATCH_READINGS = 2_000_000
 """Late readings of a batch: the more, the fewer times a window's row is written while a long history comes in."""
 _CHUNK_SERIES = 256
 """Series of a chunk: with a year of quarter-hours each they and their history take some 300 MB."""
+
+HISTORY_TROUBLE = (*DATABASE_TROUBLE, OSError, pa.ArrowException)
+"""What late readings and recounts wait for; the stream goes on. A damaged file of the archive is among it."""
 
 InWorker = Callable[..., Awaitable[Any]]
 """Runs a function in the kernel's thread."""
@@ -81,7 +85,7 @@ class HistoryWorker:
             for partition in list(self._owned()):
                 try:
                     worked = await self.work(partition) or worked
-                except (*DATABASE_TROUBLE, OSError) as error:
+                except HISTORY_TROUBLE as error:
                     _log.warning("late readings of partition %d wait: %s", partition.number, error)
             await asyncio.sleep(0 if worked else _IDLE_S)
 

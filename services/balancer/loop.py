@@ -40,6 +40,7 @@ from shared.metrics import BALANCER_APPLY_SECONDS, BALANCER_OFFSET, BALANCER_REA
 from shared.readings_message import ReadingColumns, TopologySwitch, decode_message
 from shared.settings import Settings
 from shared.topics import READINGS
+from shared.topology.index import Topology
 
 _log = logging.getLogger(__name__)
 
@@ -49,9 +50,11 @@ _RECORDS_MAX = 64
 """Messages of a fetch: about two million readings at most, and a fraction of a second in the kernel."""
 _FLUSH_S = 0.25
 """A flush begins at most so often: rows of a busy window are then written once, not many times."""
-_CHANGED_ROWS_MAX = 16_000
-"""With so many rows changed in a partition (and several times as many in the zones above) a flush comes before the next
-message: memory stays bounded, and a flush's transaction stays well within its time-out."""
+_WAITING_ROWS_MAX = 16_000
+"""With so many rows changed in a partition (and several times as many in the zones above), or so many conflicts to
+tell, a flush comes before the next message: memory stays bounded, and a flush's transaction stays well within its
+time-out."""
+_RETRY_S = 0.3
 _CHECKPOINT_S = 20.0
 _CHECKPOINT_SHARE = 20
 """Checkpoints take a twentieth of the time at most, however large the state is."""
@@ -183,7 +186,7 @@ class BalancerLoop:
                 partition = await self._take(number)
             except DATABASE_TROUBLE as error:
                 _log.warning("partition %d cannot be taken yet: %s", number, error)
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(_RETRY_S)
                 self.reassigned = True
                 return
             if self.reassigned:
@@ -220,13 +223,22 @@ class BalancerLoop:
                     if partition.number not in self._partitions:
                         return  # the flush found that it belongs to somebody else
                 continue
-            topology = await self._store.topology(number)
+            topology = await self._topology(number)
             _log.info("partition %d follows topology %s from offset %d", partition.number, number, rest[0].offset)
             await self._in_worker(partition.switch, rest[0].offset, topology)
             rest = rest[1:]
         partition.last_received_at_s = self._clock.now_s()
         BALANCER_APPLY_SECONDS.observe(time.monotonic() - began_s)
         BALANCER_OFFSET.labels(str(partition.number)).set(partition.next_offset)
+
+    async def _topology(self, number: int) -> Topology:
+        """Topology `number`, for as long as it takes: nothing after its record can be applied without it."""
+        while True:
+            try:
+                return await self._store.topology(number)
+            except DATABASE_TROUBLE as error:
+                _log.warning("topology %d cannot be read yet: %s", number, error)
+                await asyncio.sleep(_RETRY_S)
 
     # --- flush ----------------------------------------------------------------------------------------------------
 
@@ -308,7 +320,10 @@ class BalancerLoop:
         """Writes each partition's state; it has just been flushed, so no checkpoint is ahead of the tables."""
         began_s = time.monotonic()
         for partition in self._partitions.values():
-            await self._in_worker(_checkpoint, self._settings, partition)
+            try:
+                await self._in_worker(_checkpoint, self._settings, partition)
+            except OSError as error:  # a full disk costs time at the next start, and no more than that
+                _log.warning("no checkpoint of partition %d: %s", partition.number, error)
         self._checkpointed_at_s = time.monotonic()
         self._checkpoint_cost_s = self._checkpointed_at_s - began_s
 
@@ -316,7 +331,7 @@ class BalancerLoop:
 def _apply_readings(partition: Partition, records: list[Record]) -> int | None:
     """Applies messages up to the first new control record, whose topology it returns, or until a flush is due."""
     for record in records:
-        if partition.changed_rows > _CHANGED_ROWS_MAX:
+        if partition.waiting_rows > _WAITING_ROWS_MAX:
             return None
         message = decode_message(record.headers, record.value or b"")
         if isinstance(message, TopologySwitch):

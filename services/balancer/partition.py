@@ -74,9 +74,9 @@ class Partition:
         return self.place == self.flushed and self.lane.progress == self.lane.flushed
 
     @property
-    def changed_rows(self) -> int:
-        """How many rows of changes wait for the flush: what the loop bounds."""
-        return self._differences.rows
+    def waiting_rows(self) -> int:
+        """How many rows of changes and of conflicts wait for the flush: what the loop bounds."""
+        return self._differences.rows + len(self._conflicts)
 
     def apply(self, offset: int, readings: ReadingColumns) -> bool:
         """Applies a message of readings at `offset` of the log, from where an earlier call stopped.

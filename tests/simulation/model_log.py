@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 
 from shared.archive.history import ArchivedReadings
 from shared.balance.memory import Int32Array
@@ -20,6 +21,8 @@ class ModelLog:
     gates: Gates
     messages: list[Message] = field(default_factory=list)
     archived: int = 0
+    damaged_percent: int = 0
+    """How often, of a hundred, a file cannot be read."""
 
     async def archived_until(self, partition: int) -> int:
         """How far the archive has got."""
@@ -29,6 +32,8 @@ class ModelLog:
     async def history(self, partition: int, slots: Int32Array, end_offset: int) -> ArchivedReadings:
         """What is archived before `end_offset`."""
         await self.gates.pause()
+        if self.gates.random.randrange(100) < self.damaged_percent:
+            raise pa.ArrowInvalid("a file is damaged")
         rows = [
             (int(m.slot[k]), int(m.ts_s[k]), int(m.value[k]), int(m.version[k]), offset, k)
             for offset, m in enumerate(self.messages[: min(end_offset, self.archived)])

@@ -5,13 +5,12 @@ from pathlib import Path
 
 from services.balancer.checkpoint import Checkpoint, write_checkpoint
 from services.balancer.differences import Differences
-from services.balancer.history_worker import HistoryWorker
+from services.balancer.history_worker import HISTORY_TROUBLE, HistoryWorker
 from services.balancer.ownership import acquire, still_ours
 from services.balancer.partition import Partition
 from services.balancer.tail import Tail
 from services.balancer.writer import FlushWriter
 from shared.archive.files import Archive
-from shared.database.engine import DATABASE_TROUBLE
 from shared.readings_message import ReadingColumns
 from tests.simulation.gates import Gates
 from tests.simulation.model_log import ModelLog
@@ -154,5 +153,5 @@ class Owner:
             for partition in self.owned():
                 try:
                     await self._history.work(partition)
-                except DATABASE_TROUBLE:
+                except HISTORY_TROUBLE:
                     continue

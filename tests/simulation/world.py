@@ -59,6 +59,7 @@ class World:
         self.log = ModelLog(self.gates)
         known = topologies(self.random, BEGIN_S, BEGIN_S + DAYS * 86400, _TOPOLOGIES)
         faults = Faults(self.random.randrange(15), self.random.randrange(30), self.random.randrange(20))
+        self.log.damaged_percent = self.random.randrange(10)
         self.store = store(self.gates, known, faults)
         self.sender = Sender(self.random)
         self.folder = folder
@@ -139,7 +140,7 @@ class World:
         await self.gates.settle()
 
     async def _come_to_rest(self) -> None:
-        self.store.faults = Faults()
+        self.store.faults, self.log.damaged_percent = Faults(), 0
         await self.owner.crash()
         self.owner = self._new_owner()
         await self.owner.start()

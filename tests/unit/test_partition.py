@@ -1,19 +1,23 @@
 """A partition's step: what flushes say together does not depend on where they are cut, and a replay says nothing."""
 
+import resource
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.balancer import history_lane
 from services.balancer.checkpoint import Checkpoint, newest_checkpoint, write_checkpoint
 from services.balancer.differences import Differences
 from services.balancer.flush_content import LogPlace, Ownership, PartitionFlush
 from services.balancer.history_lane import LateChunk
 from services.balancer.partition import Partition
 from shared.archive.history import ArchivedReadings
+from shared.balance.late import LateReadings
 from shared.database.tables import SUM_COLUMNS
 from shared.limits import MESSAGE_BYTES_MAX
 from shared.readings_message import ReadingColumns
@@ -249,14 +253,57 @@ def test_what_a_step_beside_the_log_did_outlives_a_reading_that_needs_more_room(
     flushes.append(partition.take_flush(NOW))
     assert counted(flushes)["pending"] == 1
 
-    late = flushes[-1].late if flushes[-1] is not None else None
-    assert late is not None
-    none = late.take(slice(0))
-    nothing = ArchivedReadings(none.slot, none.ts_s, none.value, none.version, none.log_offset, none.position)
-    assert partition.take_late(LateChunk(late, nothing, 0, 2, 2))
+    assert partition.take_late(whole_tail(late_in(flushes)))
     while not partition.apply(3, message([(1, 40 * days, 3)])):
         flushes.append(partition.take_flush(NOW))
     flushes.append(partition.take_flush(NOW))
     books = counted(flushes)
     assert books["pending"] == 0
     assert books["received"] == books["applied"] + books["unchanged"] == 5
+
+
+def late_in(flushes: list[PartitionFlush | None]) -> LateReadings:
+    """The late readings that the last flush puts into the queue."""
+    last = flushes[-1]
+    assert last is not None and last.late is not None
+    return last.late
+
+
+def whole_tail(late: LateReadings) -> LateChunk:
+    """A chunk with all late readings in the order of series, of which the archive has nothing yet."""
+    late = late.take(np.argsort(late.slot, kind="stable"))
+    none = late.take(slice(0))
+    nothing = ArchivedReadings(none.slot, none.ts_s, none.value, none.version, none.log_offset, none.position)
+    return LateChunk(late, nothing, 0, int(late.log_offset.min()), int(late.log_offset.max()))
+
+
+def test_conflicts_are_told_in_flushes_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a row of the outbox: a sender whose values all changed must not make a flush that never gets through."""
+    monkeypatch.setattr(history_lane, "_ROWS_MAX", 1)
+    known = [(slot, second, 5) for slot in (0, 1) for second in (0, 900, 3 * 86400)]
+    partition = fresh()
+    partition.apply(0, message(known))
+    partition.take_flush(NOW)
+    partition.apply(1, message([(slot, second, 6) for slot, second, _ in known]))
+    assert partition.waiting_rows == 2  # those of the newest readings
+    flushes = [partition.take_flush(NOW)]
+    chunk = whole_tail(late_in(flushes))
+    for slot in (0, 1):
+        assert partition.take_late(chunk)
+        assert partition.lane.progress.late_slot == slot + 1
+        assert partition.waiting_rows == 2
+        flushes.append(partition.take_flush(NOW))
+    books = counted(flushes)
+    assert (books["pending"], books["rejected:conflict"], books["received"]) == (0, 6, 6)
+
+
+def test_a_checkpoint_for_which_there_is_no_room_leaves_nothing_behind(tmp_path: Path) -> None:
+    partition = fresh()
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, allowed[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_checkpoint(tmp_path, Checkpoint(0, 1, 1, None, 0, partition.memory))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
