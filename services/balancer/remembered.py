@@ -14,7 +14,7 @@ def packed_series(memory: SeriesMemory, slot: int) -> bytes:
     holds = int(memory.holds[slot])
     since_s = np.array([memory.since_s[slot]], "<i8")
     held = (getattr(memory, name)[slot, :holds].astype(dtype).tobytes() for name, dtype in _HELD)
-    return zlib.compress(since_s.tobytes() + b"".join(held))
+    return zlib.compress(since_s.tobytes() + b"".join(held), level=1)
 
 
 def put_back(memory: SeriesMemory, slot: int, content: bytes) -> None:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from shared.archive.cover import ArchiveFile, Piece, cover
 from shared.archive.message import ArchivedMessage
-from shared.archive.rows import DELIVERIES_KEY, ROW_GROUP_ROWS, message_table
+from shared.archive.rows import DELIVERIES_KEY, NAME_COLUMNS, PLACE_COLUMNS, ROW_GROUP_ROWS, message_table
 from shared.topology.index import Topology
 
 _FILE = re.compile(r"(\d{20})-(\d{20})\.parquet$")
@@ -113,7 +113,14 @@ class Archive:
         unfinished = f"{path}.{uuid.uuid4().hex}{_UNFINISHED}"
         table = table.replace_schema_metadata({DELIVERIES_KEY: "" if deliveries is None else str(deliveries)})
         with self._files.open(unfinished, "wb") as file:
-            pq.write_table(table, file, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+            pq.write_table(
+                table,
+                file,
+                compression="zstd",
+                row_group_size=ROW_GROUP_ROWS,
+                use_dictionary=list(NAME_COLUMNS),
+                column_encoding=dict.fromkeys(PLACE_COLUMNS, "DELTA_BINARY_PACKED"),
+            )
         self._files.mv(unfinished, path)
         return path
 

@@ -19,7 +19,10 @@ DELIVERIES_KEY = "bilans.deliveries"
 """Key in a file's metadata: how many readings its messages had, doubles included; empty where nobody knows."""
 
 PLACE_COLUMNS = ("slot", "ts", "value", "version", "log_offset", "position")
-"""The columns that say what was read and where it stands in the log; the others name it for people."""
+"""The columns that say what was read and where it stands in the log."""
+
+NAME_COLUMNS = ("meter", "register")
+"""The columns that name it for people."""
 
 
 def message_table(partition: int, messages: Sequence[ArchivedMessage], topology: Topology) -> pa.Table:
