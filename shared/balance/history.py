@@ -172,7 +172,7 @@ class LateResult(NamedTuple):
 def with_late(history: History, late: History) -> LateResult:
     """Takes `late` readings of one series, in the order of the log, into its history (rules 1, 10 and 11)."""
     both_s = np.sort(np.concatenate([history.ts_s, late.ts_s]))
-    union_s = both_s[np.concatenate([[True], both_s[1:] != both_s[:-1]])]
+    union_s = both_s[np.diff(both_s, prepend=both_s[:1] - 1) != 0]
     at = np.searchsorted(union_s, history.ts_s)
     known = np.zeros(len(union_s), np.bool_)
     known[at] = True
