@@ -174,7 +174,12 @@ class ArchiveFollower:
         while self._ended:
             # Asked each time: this balancer may own no partition that follows the topology in which a meter is new.
             topology = await self._newest_topology()
-            partition, batch = self._ended.pop(0)
+            ended = self._ended[0]
+            partition, batch = ended
             await asyncio.to_thread(
                 self.archive.write, partition, batch.first_offset, batch.end_offset, batch.messages, topology
             )
+            # It leaves the list once it is written: were the wait for it cancelled and the write to fail, a file of
+            # what comes after it would say that the archive has got further, and nobody would fill the hole.
+            if self._ended and self._ended[0] is ended:
+                self._ended.pop(0)
