@@ -32,8 +32,10 @@ class OutgoingMessage:
     topic_partition: int | None = None
 
 
-def _named(topology: Topology, placement: Placement, slot: int) -> tuple[str, str]:
-    """The meter and register of a slot."""
+def _named(topology: Topology, placement: Placement, slot: int) -> tuple[str, str] | tuple[None, None]:
+    """The meter and register of a slot; None of one that the topology has no more: ingest hears of that later."""
+    if placement.meter[slot] < 0:
+        return None, None
     return topology.meter[placement.meter[slot]], REGISTERS[placement.register[slot]]
 
 
@@ -79,7 +81,10 @@ def conflict_messages(
 def late_messages(
     topology: Topology, placement: Placement, partition: int, late: LateReadings
 ) -> list[OutgoingMessage]:
-    """Tells which readings wait in the late queue: Arrow streams with meter, register, ts, value and version."""
+    """Tells which readings wait in the late queue: Arrow streams with meter, register, ts, value and version.
+
+    Meter and register are null where the topology has the series no more.
+    """
     parts = [late.take(slice(first, first + _ROWS_MAX)) for first in range(0, len(late), _ROWS_MAX)]
     return [_late_message(topology, placement, partition, part) for part in parts]
 
@@ -87,12 +92,13 @@ def late_messages(
 def _late_message(topology: Topology, placement: Placement, partition: int, late: LateReadings) -> OutgoingMessage:
     known = placement.meter[late.slot]
     meters, index = np.unique(known, return_inverse=True)
-    names = pa.array([topology.meter[meter] for meter in meters.tolist()], pa.string())
+    names = pa.array([topology.meter[meter] if meter >= 0 else None for meter in meters.tolist()], pa.string())
+    register = placement.register[late.slot].astype(np.int32)
     table = pa.table(
         {
             "meter": pa.DictionaryArray.from_arrays(pa.array(index, pa.int32()), names),
             "register": pa.DictionaryArray.from_arrays(
-                pa.array(placement.register[late.slot].astype(np.int32)), pa.array(list(REGISTERS), pa.string())
+                pa.array(register, mask=register < 0), pa.array(list(REGISTERS), pa.string())
             ),
             "ts": pa.array(late.ts_s).cast(pa.timestamp("s", tz="UTC")),
             "value": pa.array(late.value),

@@ -2,6 +2,7 @@
 
 import resource
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from shared.balance.late import LateReadings
 from shared.database.tables import SUM_COLUMNS
 from shared.limits import MESSAGE_BYTES_MAX
 from shared.readings_message import ReadingColumns
+from shared.rejected_message import decode_rejected
+from shared.topics import LATE, REJECTED
 from shared.topology.index import Topology
 from tests.unit.small_topology import small_topology
 
@@ -307,3 +310,38 @@ def test_a_checkpoint_for_which_there_is_no_room_leaves_nothing_behind(tmp_path:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_readings_of_a_meter_that_has_left_are_told_without_a_name() -> None:
+    """They may come after the switch that took the meter away, from an ingest that has not heard of it yet."""
+    partition = fresh()
+    partition.apply(0, message([(3, 0, 5), (3, 900, 5), (3, 3 * 86400, 5)]))
+    whole = small_topology(2)
+    stays, rows = whole.series_meter != 2, whole.row_meter != 2
+    row_columns = {
+        name: getattr(whole, name)[rows]
+        for name in (
+            "row_meter", "row_zone", "row_kind", "row_registers", "row_max_wh", "row_pool",
+            "row_valid_from_s", "row_valid_to_s",
+        )
+    }  # fmt: skip
+    series = {name: getattr(whole, f"series_{name}")[stays] for name in ("meter", "register", "partition", "slot")}
+    without_battery = replace(
+        whole,
+        meter=whole.meter[:2],
+        row_member=whole.row_member[:3],
+        **row_columns,
+        **{f"series_{name}": column for name, column in series.items()},
+    )
+    partition.switch(1, without_battery)
+    partition.apply(2, message([(3, 0, 6), (3, 3 * 86400, 6)]))
+    content = partition.take_flush(NOW)
+    assert content is not None
+    told = {one.topic: one for one in content.messages}
+    assert pa.ipc.open_stream(told[LATE].value).read_all().to_pylist()[0] | {"ts": None} == {
+        "meter": None, "register": None, "ts": None, "value": 6, "version": 0, "log_offset": 2,
+    }  # fmt: skip
+    rejected = decode_rejected(
+        [(name, value.encode()) for name, value in told[REJECTED].headers.items()], told[REJECTED].value
+    )
+    assert (rejected.meter, rejected.register) == (None, None)
