@@ -40,7 +40,7 @@ class _ReplacedError(Exception):
 
 
 class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Tells when the partition is ours. It stays paused until the follower knows where to begin."""
+    """Tells when the partition is ours, each time anew. It stays paused until the follower knows where to begin."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
@@ -72,14 +72,12 @@ async def _follow(settings: Settings) -> None:
     try:
         assigned = _Assigned(consumer)
         consumer.subscribe([REJECTED], listener=assigned)
-        topic_partition = TopicPartition(REJECTED, _PARTITION)
         await assigned.event.wait()
         connection = await connect(settings.database_url, application_name=f"{settings.instance} rejected")
         try:
-            ownership = await take_over(connection, REJECTED, _PARTITION, settings.instance)
-            consumer.seek(topic_partition, ownership.next_place.offset)
-            consumer.resume(topic_partition)
-            await _consume(consumer, connection, topic_partition, ownership.epoch, ownership.next_place.offset)
+            while True:
+                await _consume(consumer, connection, assigned.event, settings.instance)
+                await assigned.event.wait()
         finally:
             await connection.close(timeout=2)
     finally:
@@ -87,20 +85,21 @@ async def _follow(settings: Settings) -> None:
 
 
 async def _consume(
-    consumer: AIOKafkaConsumer,
-    connection: asyncpg.Connection,
-    topic_partition: TopicPartition,
-    epoch: int,
-    next_offset: int,
+    consumer: AIOKafkaConsumer, connection: asyncpg.Connection, assigned: asyncio.Event, owner: str
 ) -> None:
-    while True:
+    """Takes the partition over and follows it until the group gives it away, or to us again: it is paused then."""
+    assigned.clear()
+    topic_partition = TopicPartition(REJECTED, _PARTITION)
+    ownership = await take_over(connection, REJECTED, _PARTITION, owner)
+    next_offset = ownership.next_place.offset
+    consumer.seek(topic_partition, next_offset)
+    consumer.resume(topic_partition)
+    while topic_partition in consumer.assignment() and not assigned.is_set():
         batches = await consumer.getmany(timeout_ms=500, max_records=_BATCH)
-        if topic_partition not in consumer.assignment():
-            raise _ReplacedError("the partition went to another balancer")
         for records in batches.values():
             fresh = [record for record in records if record.offset >= next_offset]
             if fresh:
-                await _keep(connection, fresh, epoch, next_offset)
+                await _keep(connection, fresh, ownership.epoch, next_offset)
                 next_offset = fresh[-1].offset + 1
 
 
