@@ -32,7 +32,7 @@ class Owner:
         self._resting: Partition | None = None
         # Often too few for a message, which is then flushed in parts, or for all that the archive lacks.
         self._rows = 2 ** gates.random.choice((3, 5, 7, 16))
-        self._tail_readings_max = gates.random.choice((8, 40, 10**6))
+        self._tail_readings_max = gates.random.choice((40, 10**6, 10**6))
         self._flushing: asyncio.Task[None] | None = None
         self._history = HistoryWorker(store, log, gates.in_worker, self.owned)
         self._working: asyncio.Task[None] | None = None

@@ -15,7 +15,7 @@ SEEDS = {"full": 20_000, "ci": 500}.get(TIER, 100)
 """As many lives as the tier has time for."""
 CHUNK = 50
 KEPT = [int(line) for line in (Path(__file__).parent / "kept_seeds.txt").read_text().split() if line.isdigit()]
-MUTANT_SEEDS = 60
+MUTANT_SEEDS = 150
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ _ACTIONS = {
     "flush": 18,
     "go on": 70,
     "archive": 10,
-    "checkpoint": 4,
+    "checkpoint": 8,
     "crash": 2,
     "take over": 2,
     "rest": 1,
