@@ -104,3 +104,18 @@ class Feed:
             ],
             schema=READINGS_SCHEMA,
         )
+
+
+def extra_readings(meter: str, register: str, seconds: range | list[int], values: list[int]) -> pa.Table:
+    """Readings of one of EXTRA_METERS."""
+    count = len(values)
+    return pa.table(
+        [
+            pa.repeat(meter, count),
+            pa.repeat(register, count),
+            pa.array(list(seconds), pa.int64()).cast(pa.timestamp("s", tz="UTC")),
+            pa.array(values, pa.int64()),
+            pa.repeat(pa.scalar(0, pa.int32()), count),
+        ],
+        schema=READINGS_SCHEMA,
+    )

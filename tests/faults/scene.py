@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -187,3 +187,13 @@ def rural_scene(folder: Path, first_s: int | None = None) -> Scene:
 
 def _text(instant_s: int) -> str:
     return datetime.fromtimestamp(instant_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def recent_scene(folder: Path) -> Iterator[Scene]:
+    """A scene whose feed begins five days ago, for a fixture: it ends the scene when it is done."""
+    now_s = int(time.time())
+    running = rural_scene(folder, first_s=now_s - now_s % 900 - 5 * 86_400)
+    try:
+        yield running
+    finally:
+        running.close()
