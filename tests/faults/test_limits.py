@@ -30,8 +30,8 @@ OVERLOADED = 8
 PAUSE_S = either(ci=100, full=600) / 1_000
 """Between two bodies: the whole history has to be judged, so there must be an end to it."""
 RESIDENT_GROWTH_MAX = either(ci=50, full=10) / 100
-"""What memory may grow by once it is warm. Half a minute does not fill the bounded rooms (the balancer's tail of what is
-not archived yet, the clients' buffers): only five minutes tell whether it is flat."""
+"""What memory may grow by once it is warm. Half a minute does not fill the bounded rooms (the balancer's tail of what
+is not archived yet, the clients' buffers): only five minutes tell whether it is flat."""
 
 
 async def test_ten_times_too_much(scene: Scene) -> None:
