@@ -116,6 +116,10 @@ FLUSH_S_MAX = AS_OF_DELAY_S - 2
 """A flush that has taken longer as a whole is given up before its commit, which then has two seconds: no row with an
 older `known_at` may appear after an `as_of` answer was given."""
 
+FLUSH_ROWS_MAX = 50_000
+"""Rows that one partition's flush writes at most: with all partitions of a busy machine in one transaction it stays
+well within its time-out. What is more is put off (services/balancer/deferred.py)."""
+
 assert FLUSH_TIMEOUT_S < FLUSH_S_MAX < AS_OF_DELAY_S
 assert REVISIONS_DAYS * 86400 > RANGE_S_MAX > SETTLEMENT_DAYS * 86400
 # A rejected delivery fits a message: its original in base64 (4 bytes for 3), and what is said of it.

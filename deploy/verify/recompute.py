@@ -28,6 +28,8 @@ _READINGS_MAX = 4_000_000
 """Readings held at a time, some 400 MB with what sorting them needs."""
 _ROWS = 2**12
 """Room for sums at first; it is doubled as the windows ask for it."""
+_ALL_ROWS = 2**62
+"""Nothing is put off: there is no transaction to hold it."""
 _ALWAYS = (np.array([-(2**62)], np.int64), np.array([2**62], np.int64))
 """The range of all windows."""
 
@@ -55,7 +57,7 @@ class Extent:
 def recompute(archive: Archive, extent: Extent, topology: Topology, advance: Callable[[int], None]) -> Totals:
     """The totals of the partition's zones, those above them included; `advance` hears of each slice's series."""
     placement = place(topology, extent.partition)
-    differences = Differences(_ROWS)
+    differences = Differences(_ROWS, flush_rows_max=_ALL_ROWS)
     part_end = _part_end(archive, extent)
     for slots in _slices(archive, extent, placement):
         readings = read_history(archive, extent.partition, slots, extent.end_offset)
@@ -63,8 +65,8 @@ def recompute(archive: Archive, extent: Extent, topology: Topology, advance: Cal
             _count(whole_memory(history), narrow_placement(placement, slot), differences)
         advance(len(slots))
     differences.roll_up(placement)
-    zone_id, window_s, sums = differences.summed()
-    return totals(zone_id.astype(np.int64), window_s, sums)
+    all_rows, _ = differences.summed()
+    return totals(all_rows.zone_id.astype(np.int64), all_rows.window_s, all_rows.sums)
 
 
 def _count(memory: SeriesMemory, narrow: Placement, differences: Differences) -> None:

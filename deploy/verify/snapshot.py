@@ -55,8 +55,11 @@ class Unlike:
 
 
 async def count_recounts(connection: asyncpg.Connection) -> int:
-    """Windows that a change of topology still asks to be counted anew."""
-    count: int = await connection.fetchval("SELECT COALESCE(sum(windows), 0)::bigint FROM recount")
+    """Windows that a change of topology still asks to be counted anew, or that a flush has put off."""
+    count: int = await connection.fetchval(
+        "SELECT (SELECT COALESCE(sum(windows), 0) FROM recount)::bigint"
+        " + (SELECT COALESCE(sum(windows), 0) FROM deferred_change)::bigint"
+    )
     return count
 
 

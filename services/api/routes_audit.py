@@ -6,14 +6,20 @@ from sqlalchemy import BigInteger, cast, func, select
 from services.api.answers import AuditAnswer
 from services.api.lag import INGEST_GROUP, read_progress, total_lag
 from services.api.service import Service
-from shared.database.tables import books, recount
+from shared.database.tables import books, deferred_change, recount
 from shared.problem import problem_responses
 from shared.topics import READINGS_JSON
 
 router = APIRouter(tags=["audit"])
 
 _REJECTED = "rejected:"
-_RECOMPUTING = select(cast(func.coalesce(func.sum(recount.c.windows), 0), BigInteger))
+_RECOMPUTING = select(
+    cast(
+        select(func.coalesce(func.sum(recount.c.windows), 0)).scalar_subquery()
+        + select(func.coalesce(func.sum(deferred_change.c.windows), 0)).scalar_subquery(),
+        BigInteger,
+    )
+)
 """A row of `recount` comes with the flush that moves its partition to the new topology: who saw that sees both."""
 
 

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from services.balancer.deferred import WindowChanges, split
 from shared.balance.changes import Changes, clear, empty_changes
 from shared.balance.counting import pour, roll_up
-from shared.balance.memory import Int32Array, Int64Array
 from shared.balance.placement import Placement
+from shared.limits import FLUSH_ROWS_MAX
 
 _ROWS = 2**16
 """Room for changes before a flush has to come: its transaction, with the zones above several times as many rows, takes
@@ -17,8 +18,9 @@ a second or so. One reading that closes a gap of 400 days may need more; the tab
 class Differences:
     """Differences by the zones' own windows, and those that are summed up the tree already."""
 
-    def __init__(self, rows: int = _ROWS) -> None:
-        """Room for `rows` rows each, a power of two."""
+    def __init__(self, rows: int = _ROWS, flush_rows_max: int = FLUSH_ROWS_MAX) -> None:
+        """Room for `rows` rows each, a power of two; a flush writes `flush_rows_max` at most."""
+        self._flush_rows_max = flush_rows_max
         self.leaves: Changes = empty_changes(rows)
         """By a zone's index in the topology that is followed."""
         self._total: Changes = empty_changes(rows)
@@ -43,11 +45,19 @@ class Differences:
             self._total = _doubled(self._total)
         clear(self.leaves)
 
-    def summed(self) -> tuple[Int32Array, Int64Array, Int64Array]:
-        """Zone number, window and sums of every row of the tree that is not zero, after `roll_up`."""
+    def add(self, changes: WindowChanges) -> None:
+        """Adds what a flush before has put off."""
+        while len(self._total.zone) - int(self._total.used[0]) < len(changes):
+            self._total = _doubled(self._total)
+        used, no_buckets = np.array([len(changes)]), np.zeros(0, np.int32)
+        pour(Changes(used, changes.zone_id, changes.window_s, changes.sums, no_buckets), self._total)
+
+    def summed(self) -> tuple[WindowChanges, list[WindowChanges]]:
+        """Every row of the tree that is not zero, after `roll_up`: what a flush writes, and what it puts off."""
         used = int(self._total.used[0])
         rows = np.flatnonzero(self._total.sums[:used].any(axis=1))
-        return self._total.zone[rows], self._total.window_s[rows], self._total.sums[rows]
+        changes = WindowChanges(self._total.zone[rows], self._total.window_s[rows], self._total.sums[rows])
+        return split(changes, self._flush_rows_max)
 
     def clear(self) -> None:
         """Forgets all."""

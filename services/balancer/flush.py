@@ -22,7 +22,7 @@ import orjson
 
 from services.balancer.binary_copy import Column, binary_copy
 from services.balancer.flush_content import HistoryProgress, LogPlace, NotOwnerError, Ownership, PartitionFlush
-from services.balancer.history_tables import read_recounts, write_history
+from services.balancer.history_tables import defer_changes, read_recounts, write_history
 from services.balancer.outgoing import OutgoingMessage
 from services.balancer.restatements import restatement_messages
 from shared.balance.late import LateReadings, packed
@@ -210,6 +210,8 @@ async def _write_rest(connection: asyncpg.Connection, content: PartitionFlush) -
     if content.late is not None:
         await _queue_late(connection, content.partition, content.late)
     await write_history(connection, content.partition, content.history)
+    if content.deferred:
+        await defer_changes(connection, content.partition, content.deferred)
     await _send_later(connection, content.partition, content.messages)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from services.balancer.deferred import WindowChanges
 from services.balancer.outgoing import OutgoingMessage
 from shared.balance.late import LateReadings
 from shared.balance.memory import Int32Array, Int64Array
@@ -88,6 +89,8 @@ class HistoryFlush:
     remembered: Sequence[RememberedSeries] = field(default_factory=tuple)
     recounts: Sequence[Recount] = field(default_factory=tuple)
     """New ones, and ones that got on; one with nothing left to do is over."""
+    deferred_done: int = 0
+    """What was put off is in up to this number of the table `deferred_change`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ class PartitionFlush:
     deliveries: dict[str, int]
     """What the books get: outcome → how many."""
     history: HistoryFlush
+    deferred: Sequence[WindowChanges] = field(default_factory=tuple)
+    """What this flush puts off."""
     late: LateReadings | None = None
     messages: Sequence[OutgoingMessage] = field(default_factory=tuple)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from services.balancer.deferred import DeferredChanges
 from services.balancer.differences import Differences
 from services.balancer.flush_content import NO_BATCH, HistoryFlush, HistoryProgress, Recount, RememberedSeries
 from services.balancer.remembered import packed_series
@@ -81,6 +82,8 @@ class HistoryLane:
         self.tail = Tail(0)
         self.queue_begin = 0
         """Messages of the late queue before this one are done with, though the store may not know it yet."""
+        self.deferred_done = 0
+        """What was put off is added up to this number."""
         self._drained_until: int | None = None
         self._remembered: dict[int, RememberedSeries] = {}
         self._recounts_changed: dict[int, Recount] = {}
@@ -93,6 +96,7 @@ class HistoryLane:
             drained_until=self._drained_until,
             remembered=list(self._remembered.values()),
             recounts=list(self._recounts_changed.values()),
+            deferred_done=self.deferred_done,
         )
         self.flushed = self.progress
         self.forget_unpublished()
@@ -108,6 +112,12 @@ class HistoryLane:
         """Notes what a switch of topology leaves to do."""
         self.recounts.append(recount)
         self._recounts_changed[recount.log_offset] = recount
+
+    def take_deferred(self, deferred: DeferredChanges, differences: Differences) -> None:
+        """Adds what a flush before has put off."""
+        differences.add(deferred.changes)
+        self.deferred_done = deferred.number
+        self.progress = self.progress._replace(step=self.progress.step + 1)
 
     def take_late(
         self, chunk: LateChunk, next_offset: int, memory: SeriesMemory, placement: Placement, differences: Differences

@@ -1,10 +1,12 @@
 """The tables of the work beside the log: recounts, memory changed by late readings, the late queue's batches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import asyncpg
 import numpy as np
 
+from services.balancer.deferred import DeferredChanges, WindowChanges, packed_changes, unpacked_changes
 from services.balancer.flush_content import HistoryFlush, Recount, RememberedSeries
 from shared.balance.late import LateReadings, joined, unpacked
 from shared.topics import READINGS
@@ -46,6 +48,9 @@ async def write_history(connection: asyncpg.Connection, partition: int, history:
         step = history.after.step
         rows = [(partition, one.slot, step, one.next_offset, one.content) for one in history.remembered]
         await connection.executemany(_KEEP_SERIES, rows)
+    await connection.execute(
+        "DELETE FROM deferred_change WHERE partition = $1 AND id <= $2", partition, history.deferred_done
+    )
     for recount in history.recounts:
         if recount.slots_to_go:
             await connection.execute(
@@ -62,6 +67,22 @@ async def write_history(connection: asyncpg.Connection, partition: int, history:
             await connection.execute(
                 "DELETE FROM recount WHERE partition = $1 AND log_offset = $2", partition, recount.log_offset
             )
+
+
+async def defer_changes(connection: asyncpg.Connection, partition: int, parts: Sequence[WindowChanges]) -> None:
+    """Keeps what a flush puts off, in its transaction."""
+    await connection.executemany(
+        "INSERT INTO deferred_change (partition, windows, content) VALUES ($1, $2, $3)",
+        [(partition, len(part), packed_changes(part)) for part in parts],
+    )
+
+
+async def read_deferred(connection: asyncpg.Connection, partition: int, after: int) -> DeferredChanges | None:
+    """The partition's next changes that were put off; None when there are none."""
+    row = await connection.fetchrow(
+        "SELECT id, content FROM deferred_change WHERE partition = $1 AND id > $2 ORDER BY id LIMIT 1", partition, after
+    )
+    return None if row is None else DeferredChanges(row["id"], unpacked_changes(row["content"]))
 
 
 async def read_recounts(connection: asyncpg.Connection, partition: int) -> list[Recount]:

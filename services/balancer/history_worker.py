@@ -93,6 +93,11 @@ class HistoryWorker:
         """Does one batch, or what can be done of it now; whether anything was done."""
         if partition.replaying or not self._is_owned(partition):
             return False
+        deferred = await self._store.deferred(partition.number, partition.lane.deferred_done)
+        if deferred is not None:
+            await self._in_worker(partition.take_deferred, deferred)
+            await self._flushed(partition)
+            return True
         archived_until = await self._archive.archived_until(partition.number)
         await self._in_worker(partition.lane.tail.forget_before, archived_until)
         for recount in partition.lane.recounts[:1]:

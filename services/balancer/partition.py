@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from services.balancer.deferred import DeferredChanges
 from services.balancer.differences import Differences
 from services.balancer.flush_content import LogPlace, Ownership, PartitionFlush, Recount, RememberedSeries
 from services.balancer.history_lane import HistoryLane, LateChunk, RecountChunk
@@ -162,14 +163,14 @@ class Partition:
         if self.published and not closing:
             return None
         self._differences.roll_up(self.placement)
-        zone_id, window_s, sums = self._differences.summed()
+        written, deferred = self._differences.summed()
         messages = [*self._conflicts]
         late = joined(self._late) if self._late else None
         if late is not None:
             messages += late_messages(self.topology, self.placement, self.number, late)
-        if len(zone_id):
+        if len(written):
             place = (*self.place, self.lane.progress.step)
-            messages += changed_windows_messages(self.topology, self.number, place, zone_id, window_s)
+            messages += changed_windows_messages(self.topology, self.number, place, written.zone_id, written.window_s)
         content = PartitionFlush(
             partition=self.number,
             epoch=self.epoch,
@@ -179,11 +180,12 @@ class Partition:
             closed_before_s=closed_before_s,
             closed_until_s=closed_until_s,
             event_now_s=self.event_now_s,
-            zone_id=zone_id,
-            window_s=window_s,
-            sums=sums,
+            zone_id=written.zone_id,
+            window_s=written.window_s,
+            sums=written.sums,
             deliveries=self._deliveries(),
             history=self.lane.take_flush(),
+            deferred=deferred,
             late=late,
             messages=messages,
         )
@@ -297,6 +299,10 @@ class Partition:
             offset, position = int(late.log_offset[k]), late.position[k : k + 1].astype(np.intp)
             self._conflicts += conflict_messages(self.topology, self.placement, self.number, offset, position, readings)
         return True
+
+    def take_deferred(self, deferred: DeferredChanges) -> None:
+        """Adds what a flush before has put off."""
+        self.lane.take_deferred(deferred, self._differences)
 
     def take_recount(self, chunk: RecountChunk) -> Recount:
         """Recounts series of a chunk until a flush is due; how far the recount is then."""

@@ -5,8 +5,15 @@ from collections.abc import Sequence
 import asyncpg
 
 from services.balancer import flush as flush_steps
+from services.balancer.deferred import DeferredChanges
 from services.balancer.flush_content import HistoryProgress, LogPlace, Ownership, PartitionFlush, RememberedSeries
-from services.balancer.history_tables import LateBatch, read_late_batch, read_remembered, read_waiting_from
+from services.balancer.history_tables import (
+    LateBatch,
+    read_deferred,
+    read_late_batch,
+    read_remembered,
+    read_waiting_from,
+)
 from services.balancer.topologies import Topologies
 from shared.database.engine import connect
 from shared.limits import FLUSH_TIMEOUT_S
@@ -70,6 +77,11 @@ class PostgresStore:
         """From `late_queue`."""
         async with self._pool.acquire() as connection:
             return await read_late_batch(connection, partition, span, until, readings_max)
+
+    async def deferred(self, partition: int, after: int) -> DeferredChanges | None:
+        """From `deferred_change`."""
+        async with self._pool.acquire() as connection:
+            return await read_deferred(connection, partition, after)
 
     async def topology(self, number: int) -> Topology:
         """Read once and kept."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from services.balancer.deferred import DeferredChanges
 from services.balancer.flush_content import HistoryProgress, LogPlace, Ownership, PartitionFlush, RememberedSeries
 from services.balancer.history_tables import LateBatch
 from shared.topology.index import Topology
@@ -46,6 +47,9 @@ class Store(Protocol):
 
         None of them is one of which the store has a part only.
         """
+
+    async def deferred(self, partition: int, after: int) -> DeferredChanges | None:
+        """The next changes after number `after` that a flush has put off; None when there are none."""
 
     async def topology(self, number: int) -> Topology:
         """Topology `number`; raises LookupError when it was never loaded."""

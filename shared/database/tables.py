@@ -9,6 +9,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -278,6 +279,17 @@ recount = Table(
 """What a switch of topology at `log_offset` still asks for: the series whose windows older than memory count
 differently, until they are recounted from the archive (design section 5). Those before `next_slot` are done; `windows`
 are to go, at least."""
+
+deferred_change = Table(
+    "deferred_change",
+    metadata,
+    Column("partition", SmallInteger, nullable=False),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("windows", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("partition", "id"),
+)
+"""Changes of windows that one transaction could not hold: the partition's owner adds them with its next flushes."""
 
 series_memory = Table(
     "series_memory",

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from services.balancer.deferred import DeferredChanges, WindowChanges
 from services.balancer.flush_content import (
     NO_HISTORY,
     HistoryProgress,
@@ -61,6 +62,8 @@ class ModelStore:
     """(log offset, position) → late readings."""
     recounts: dict[int, Recount] = field(default_factory=dict)
     series: dict[int, tuple[int, RememberedSeries]] = field(default_factory=dict)
+    deferred_changes: dict[int, WindowChanges] = field(default_factory=dict)
+    deferred_numbers: int = 0
     commits: int = 0
     fenced: int = 0
 
@@ -134,6 +137,13 @@ class ModelStore:
         parts = [self.queue[place] for place in waiting if place[0] <= until]
         return LateBatch(waiting[0][0], until, joined(parts)) if parts else None
 
+    async def deferred(self, partition: int, after: int) -> DeferredChanges | None:
+        """The next one."""
+        await self.gates.pause()
+        self._may_be_unreachable()
+        number = min((number for number in self.deferred_changes if number > after), default=None)
+        return None if number is None else DeferredChanges(number, self.deferred_changes[number])
+
     async def topology(self, number: int) -> Topology:
         """As it was loaded."""
         return self.topologies[number]
@@ -172,6 +182,11 @@ class ModelStore:
 
     def _keep_history(self, content: PartitionFlush) -> None:
         history = content.history
+        kept = self.deferred_changes
+        self.deferred_changes = {number: part for number, part in kept.items() if number > history.deferred_done}
+        for part in content.deferred:
+            self.deferred_numbers += 1
+            self.deferred_changes[self.deferred_numbers] = part
         if history.drained_until is not None:
             self.queue = {place: late for place, late in self.queue.items() if place[0] > history.drained_until}
         for one in history.remembered:

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import numpy as np
+
 from services.balancer.checkpoint import Checkpoint, write_checkpoint
 from services.balancer.differences import Differences
 from services.balancer.history_worker import HISTORY_TROUBLE, HistoryWorker
@@ -11,10 +13,22 @@ from services.balancer.partition import Partition
 from services.balancer.tail import Tail
 from services.balancer.writer import FlushWriter
 from shared.archive.files import Archive
+from shared.balance.kernel import forget
+from shared.limits import MEMORY_S
 from shared.readings_message import ReadingColumns
+from shared.words import ENERGY_REGISTERS
 from tests.simulation.gates import Gates
 from tests.simulation.model_log import ModelLog
 from tests.simulation.model_store import ModelStore
+
+_FORGETS = 0.3
+
+
+def forget_all(partition: Partition) -> None:
+    """Lets every series forget what it need not hold, as the kernel does once its room is full."""
+    for slot in np.flatnonzero(partition.memory.holds > 0).tolist():
+        if partition.placement.register[slot] < ENERGY_REGISTERS:
+            forget(partition.memory, slot, MEMORY_S)
 
 
 class Owner:
@@ -32,6 +46,7 @@ class Owner:
         self._resting: Partition | None = None
         # Often too few for a message, which is then flushed in parts, or for all that the archive lacks.
         self._rows = 2 ** gates.random.choice((3, 5, 7, 16))
+        self._flush_rows = gates.random.choice((40, 400, 2**16))
         self._tail_readings_max = gates.random.choice((40, 10**6, 10**6))
         self._flushing: asyncio.Task[None] | None = None
         self._history = HistoryWorker(store, log, gates.in_worker, self.owned)
@@ -57,6 +72,7 @@ class Owner:
             and not self.flushing
             and not self._store.queue
             and not self._store.recounts
+            and not self._store.deferred_changes
         )
 
     async def start(self) -> None:
@@ -82,7 +98,7 @@ class Owner:
 
     async def _acquire(self) -> None:
         archive = Archive(str(self._folder / "no-archive"))  # the log of a simulation begins at its begin
-        differences = Differences(self._rows)
+        differences = Differences(self._rows, self._flush_rows)
         self._partition = await acquire(self._store, 0, self.name, self._folder, archive, 0, differences)
         self._partition.lane.tail = Tail(self._partition.next_offset, self._tail_readings_max)
 
@@ -108,6 +124,8 @@ class Owner:
                 partition.switch(offset, self._store.topologies[message])
             else:
                 partition.pass_over(offset + 1)
+        if self._gates.random.random() < _FORGETS:
+            forget_all(partition)
 
     def begin_flush(self, wall_now_s: float) -> None:
         """Begins a flush, if none is under way."""

@@ -208,7 +208,7 @@ class World:
     def _check_totals(self) -> None:
         """What the store shows is what the reference makes of the log up to its place and the late readings taken."""
         store = self.store
-        if store.recounts or store.row.place.position or store.row.topology == 0:
+        if store.recounts or store.deferred_changes or store.row.place.position or store.row.topology == 0:
             return
         topology = store.topologies[store.row.topology]
         expected = self._expected(reference_of(topology))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from services.balancer import history_lane
 from services.balancer.checkpoint import Checkpoint, newest_checkpoint, write_checkpoint
+from services.balancer.deferred import DeferredChanges, packed_changes, unpacked_changes
 from services.balancer.differences import Differences
 from services.balancer.flush_content import LogPlace, Ownership, PartitionFlush
 from services.balancer.history_lane import LateChunk
@@ -20,7 +21,7 @@ from services.balancer.partition import Partition
 from shared.archive.history import ArchivedReadings
 from shared.balance.late import LateReadings
 from shared.database.tables import SUM_COLUMNS
-from shared.limits import MESSAGE_BYTES_MAX
+from shared.limits import FLUSH_ROWS_MAX, MESSAGE_BYTES_MAX
 from shared.readings_message import ReadingColumns
 from shared.rejected_message import decode_rejected
 from shared.topics import LATE, REJECTED
@@ -345,3 +346,20 @@ def test_readings_of_a_meter_that_has_left_are_told_without_a_name() -> None:
         [(name, value.encode()) for name, value in told[REJECTED].headers.items()], told[REJECTED].value
     )
     assert (rejected.meter, rejected.register) == (None, None)
+
+
+def test_more_rows_than_a_transaction_holds_are_put_off_and_added_later() -> None:
+    """A gap of 300 days changes 28,800 windows of the station and of the town above it."""
+    partition = fresh(changes_rows=2**16)
+    partition.apply(0, message([(0, 0, 0), (0, 300 * 86400, 288_000)]))
+    flushes = [partition.take_flush(NOW + 400 * 86400)]
+    assert flushes[0] is not None
+    assert [len(part) for part in flushes[0].deferred] == [2 * 28_800 - FLUSH_ROWS_MAX]
+    assert flushes[0].window_s.min() > flushes[0].deferred[0].window_s.min()  # the newest come first
+    for number, part in enumerate(flushes[0].deferred, start=1):
+        partition.take_deferred(DeferredChanges(number, unpacked_changes(packed_changes(part))))
+        flushes.append(partition.take_flush(NOW + 400 * 86400))
+    assert flushes[-1] is not None and flushes[-1].history.deferred_done == 1 and not flushes[-1].deferred
+    added = added_up(flushes)
+    assert len(added) == 2 * 28_800
+    assert {tuple(sums) for sums in added.values()} == {tuple(added[10, DAY])}
