@@ -45,7 +45,7 @@ MESSAGE_READINGS_MAX = 32_768
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 """The largest message that the broker takes; the topics and the clients are made with the same figure."""
 
-TAIL_READINGS_MAX = 2_000_000
+TAIL_READINGS_MAX = 1_000_000
 """Readings of a partition that are applied, but perhaps not archived yet, and kept in memory (24 bytes each) for the
 late lane: several seconds of the fastest stream. When the archive is further behind, late readings wait for it."""
 

@@ -174,6 +174,8 @@ class ArchiveFollower:
         while self._ended:
             # Asked each time: this balancer may own no partition that follows the topology in which a meter is new.
             topology = await self._newest_topology()
+            if not self._ended:
+                return  # its partition went to somebody else meanwhile
             ended = self._ended[0]
             partition, batch = ended
             await asyncio.to_thread(

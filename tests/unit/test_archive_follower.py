@@ -7,7 +7,7 @@ from aiokafka.structs import ConsumerRecord
 
 from services.balancer.archive_follower import ArchiveFollower
 from shared.readings_message import TOPOLOGY_HEADERS, encode_topology_switch
-from shared.settings import read_settings
+from shared.settings import Settings, read_settings
 from shared.topology.index import Topology, empty_topology
 
 
@@ -22,15 +22,32 @@ def control_record(offset: int) -> ConsumerRecord:
     return ConsumerRecord("bilans.readings", 0, offset, 0, 0, None, value, None, 0, len(value), TOPOLOGY_HEADERS)
 
 
-async def test_what_could_not_be_written_leaves_no_hole(tmp_path: Path) -> None:
-    """Files tell how far the archive has got: one of later messages alone would hide what is missing for ever."""
-    settings = read_settings(
+def settings_in(folder: Path) -> Settings:
+    """Nothing is connected; the archive is below `folder`."""
+    return read_settings(
         {
             "BILANS_KAFKA": "127.0.0.1:1",
             "BILANS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
-            "BILANS_DATA_DIR": str(tmp_path),
+            "BILANS_DATA_DIR": str(folder),
         }
     )
+
+
+async def test_a_partition_that_goes_while_names_are_asked_for_is_not_written(tmp_path: Path) -> None:
+    async def lost_meanwhile() -> Topology:
+        follower.drop([0])
+        return empty_topology()
+
+    follower = ArchiveFollower(settings_in(tmp_path), lost_meanwhile)
+    follower.begin(0, 0)
+    follower._take(0, control_record(0))
+    await follower._write_due(0.0)
+    assert follower.archive.cover(0) == []
+
+
+async def test_what_could_not_be_written_leaves_no_hole(tmp_path: Path) -> None:
+    """Files tell how far the archive has got: one of later messages alone would hide what is missing for ever."""
+    settings = settings_in(tmp_path)
     follower = ArchiveFollower(settings, no_topology)
     in_the_way = Path(settings.archive) / "readings"
     in_the_way.parent.mkdir(parents=True)
