@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from deploy.cache_folder import kernel_cache_folder
 from deploy.embedded.kafka import EmbeddedKafka
@@ -13,6 +14,12 @@ from deploy.embedded.postgres import EmbeddedPostgres, ensure_database
 
 # Before any kernel is imported: Numba's own place for its cache does not see changes of other files.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache_folder()))
+
+# The same examples in every run, so that a red run speaks of the change at hand; a release's fault runs look for new
+# ones. Nothing is timed: the machine may be busy.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("searching", deadline=None, print_blob=True)
+settings.load_profile("searching" if os.environ.get("BILANS_TEST_FAULTS") == "full" else "repeatable")
 
 
 @pytest.fixture(scope="session")

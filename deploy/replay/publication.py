@@ -36,6 +36,7 @@ class Books:
     applied: int
     unchanged: int
     pending: int
+    recomputing: int
     rejected: dict[str, int]
 
     def since(self, before: "Books") -> "Books":
@@ -46,6 +47,7 @@ class Books:
             applied=self.applied - before.applied,
             unchanged=self.unchanged - before.unchanged,
             pending=self.pending,
+            recomputing=self.recomputing,
             rejected={reason: n for reason, n in reasons.items() if n},
         )
 
@@ -61,7 +63,7 @@ class PublicationWatch:
         self._task: asyncio.Task[None] | None = None
         self._waiting: dict[LogPlace, deque[tuple[int, float]]] = {}
         self._asked = asyncio.Condition()
-        self.before = Books(0, 0, 0, 0, {})
+        self.before = Books(0, 0, 0, 0, 0, {})
         self.books = self.before
         self.ends: dict[LogPlace, int] = {}
         """End of the log of each partition, at the last answer."""
@@ -102,15 +104,15 @@ class PublicationWatch:
         """Returns when all that stands in the log now, and so many deliveries as were `sent`, are in the balance.
 
         The offsets make it true beside other senders, the books count what was rejected at the door too. Late readings
-        are in the balance when none is `pending` any more, whoever sent it. Raises BilansError when nothing moves for
-        minutes.
+        are in the balance when none is `pending` and nothing is `recomputing` any more, whoever sent it. Raises
+        BilansError when nothing moves for minutes.
         """
         async with self._asked:
             await self._next_in_full()
             ends = dict(self.ends)
             await self._wait_for(lambda: self._reached(ends) and self.books.since(self.before).received >= sent)
             await self._next_in_full()  # status and books are two questions: these books are not older than that status
-            await self._wait_for(lambda: self.books.pending == 0)
+            await self._wait_for(lambda: self.books.pending == 0 and self.books.recomputing == 0)
 
     def latency_ms(self, percent: float) -> float | None:
         """A percentile of the times from append to published; None when nothing was published meanwhile."""
@@ -162,7 +164,7 @@ class PublicationWatch:
         status, audit = await asyncio.gather(self._get("/v1/status"), self._get("/v1/audit"))
         for row in status["partitions"]:
             self._take((row["topic"], row["partition"]), row["end_offset"], row["next_offset"], asked_at)
-        names = ("received", "applied", "unchanged", "pending", "rejected")
+        names = ("received", "applied", "unchanged", "pending", "recomputing", "rejected")
         self.books = Books(**{name: audit[name] for name in names})
         if all(row["end_offset"] is not None for row in status["partitions"]):
             self.asked_at, self.answers = asked_at, True

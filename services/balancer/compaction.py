@@ -1,15 +1,18 @@
 """Compaction of the archive in the background: many small files of neighbouring offsets become few large ones.
 
 It is size-tiered, so that rewriting stays logarithmic: files of a tier are merged when eight of them stand side by
-side, and the result is of a higher tier (unless most of it was doubles, which are then gone). A file of FINAL_ROWS is
-not merged again. It works in a thread of its own that gives way to all others, a partition at a time: archive writing,
-the balance and the event loop do not wait for it. A merge reads fewer than 2 · FINAL_ROWS readings, some 250 MB.
+side, and the result is of a higher tier (unless most of it was doubles, which are then gone). Fewer than eight that a
+file of a higher tier has come to stand behind would never be eight: that file takes them in, once in each tier that it
+rises through. A file of FINAL_ROWS is not merged again. It works in a thread of its own that gives way to all others, a
+partition at a time: archive writing, the balance and the event loop do not wait for it. A merge reads fewer than 2 ·
+FINAL_ROWS readings, some 250 MB.
 """
 
 import asyncio
 import logging
 import os
 import threading
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -43,6 +46,26 @@ def choose(pieces: Sequence[Piece], rows: Sequence[int]) -> list[Piece]:
             group = _group(run, rows, tier)
             if group:
                 return [pieces[k] for k in group]
+    return [pieces[k] for k in _shut_in(pieces, rows)]
+
+
+def _shut_in(pieces: Sequence[Piece], rows: Sequence[int]) -> list[int]:
+    """The places of the first files that stand before one of a higher tier, and of that one; final files stay alone.
+
+    There are at most seven of each lower tier, so the sum is below 2 · FINAL_ROWS.
+    """
+    tiers = [bisect_right(TIER_ROWS, count) for count in rows]
+    for k in range(1, len(pieces)):
+        first = k
+        while (
+            tiers[k] < len(TIER_ROWS)
+            and first > 0
+            and pieces[first - 1].end_offset == pieces[first].first_offset
+            and tiers[first - 1] < tiers[k]
+        ):
+            first -= 1
+        if first < k:
+            return list(range(first, k + 1))
     return []
 
 

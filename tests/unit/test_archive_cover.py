@@ -53,7 +53,7 @@ def test_files_with_offsets_missing_between_them_are_not_merged() -> None:
     assert choose(pieces_of([5] * 8, begins), [5] * 8) == []
 
 
-@given(st.lists(st.integers(0, 40_000), min_size=1, max_size=400))
+@given(st.lists(st.sampled_from([0, 5, *TIER_ROWS[:3]]) | st.integers(0, 40_000), min_size=1, max_size=400))
 def test_rewriting_stays_logarithmic_and_files_stay_few(written: list[int]) -> None:
     rows: list[int] = []
     rewritten = 0
@@ -65,6 +65,17 @@ def test_rewriting_stays_logarithmic_and_files_stay_few(written: list[int]) -> N
             assert merged < 2 * FINAL_ROWS
             rewritten += merged
             rows[first : first + len(chosen)] = [merged]
-    assert rewritten <= len(TIER_ROWS) * sum(written)
+    assert rewritten <= 2 * len(TIER_ROWS) * sum(written)
     small = [count for count in rows if count < FINAL_ROWS]
-    assert len(small) <= FILES_MERGED * len(TIER_ROWS) * (1 + len(rows) - len(small))
+    assert len(small) <= (FILES_MERGED - 1) * len(TIER_ROWS) * (1 + len(rows) - len(small))
+
+
+def test_files_before_a_larger_one_are_taken_in_by_it() -> None:
+    """Seven small ones and a large one, again and again, are never eight of a tier side by side."""
+    large = TIER_ROWS[0]
+    rows = [5] * 2 + [large]
+    assert choose(pieces_of(rows), rows) == pieces_of(rows)
+    rows = [large, 5, 5]
+    assert choose(pieces_of(rows), rows) == []
+    rows = [5, FINAL_ROWS]
+    assert choose(pieces_of(rows), rows) == []
