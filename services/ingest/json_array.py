@@ -4,6 +4,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from services.ingest.kernel_options import KERNEL_OPTIONS
+
 _bytes = nb.types.Array(nb.uint8, 1, "C", readonly=True)
 _numbers = nb.types.Array(nb.int64, 1, "C")
 
@@ -22,12 +24,12 @@ def find_elements(
     return None if count < 0 else (starts[:count].copy(), ends[:count].copy())
 
 
-@nb.njit(nb.boolean(nb.uint8), nogil=True, cache=True)
+@nb.njit(nb.boolean(nb.uint8), **KERNEL_OPTIONS)
 def _is_space(byte: int) -> bool:
     return byte == 32 or byte == 10 or byte == 13 or byte == 9
 
 
-@nb.njit(nb.int64(_bytes, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(_bytes, nb.int64), **KERNEL_OPTIONS)
 def _after_element(text: npt.NDArray[np.uint8], position: int) -> int:
     """Where the comma or bracket stands that ends the element at `position`; −1 when the text ends before."""
     depth, in_string = 0, False
@@ -50,7 +52,7 @@ def _after_element(text: npt.NDArray[np.uint8], position: int) -> int:
     return -1
 
 
-@nb.njit(nb.int64(_bytes, _numbers, _numbers), nogil=True, cache=True)
+@nb.njit(nb.int64(_bytes, _numbers, _numbers), **KERNEL_OPTIONS)
 def _find_elements(text: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> int:
     """Fills starts and ends, as many as there is room for; how many, or −1."""
     first, last = 0, len(text) - 1

@@ -11,6 +11,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from services.ingest.kernel_options import KERNEL_OPTIONS
 from shared.limits import EARLIEST_INSTANT_S, READING_BYTES_MAX, VALUE_MAX, VERSION_MAX
 
 _bytes = nb.types.Array(nb.uint8, 1, "C", readonly=True)
@@ -63,7 +64,7 @@ def find_lines(text: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.
     return (starts, ends) if full.all() else (starts[full], ends[full])
 
 
-@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), **KERNEL_OPTIONS)
 def _skip_spaces(text: npt.NDArray[np.uint8], position: int, end: int) -> int:
     while position < end and (
         text[position] == 32 or text[position] == 9 or text[position] == 10 or text[position] == 13
@@ -72,7 +73,7 @@ def _skip_spaces(text: npt.NDArray[np.uint8], position: int, end: int) -> int:
     return position
 
 
-@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), **KERNEL_OPTIONS)
 def _string_end(text: npt.NDArray[np.uint8], position: int, end: int) -> int:
     """Where a string's closing quote is whose text begins at `position`; −1 with an escape or control character."""
     while position < end:
@@ -85,7 +86,7 @@ def _string_end(text: npt.NDArray[np.uint8], position: int, end: int) -> int:
     return -1
 
 
-@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), **KERNEL_OPTIONS)
 def _whole_number_end(text: npt.NDArray[np.uint8], position: int, end: int) -> int:
     """Where the digits end that begin at `position`; −1 with none, a leading zero, or more than 14."""
     first = position
@@ -97,7 +98,7 @@ def _whole_number_end(text: npt.NDArray[np.uint8], position: int, end: int) -> i
     return position
 
 
-@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), **KERNEL_OPTIONS)
 def _digits(text: npt.NDArray[np.uint8], start: int, count: int) -> int:
     """The number of `count` digits at `start`; a large negative one when one of them is no digit."""
     number = 0
@@ -109,7 +110,7 @@ def _digits(text: npt.NDArray[np.uint8], start: int, count: int) -> int:
     return number
 
 
-@nb.njit(nb.int64(nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(nb.int64, nb.int64, nb.int64), **KERNEL_OPTIONS)
 def _days_of_date(year: int, month: int, day: int) -> int:
     """Days from 1970-01-01 to a date of the Gregorian calendar; −1 when there is no such date after 1970."""
     if year < 1970 or month < 1 or month > 12 or day < 1:
@@ -129,7 +130,7 @@ def _days_of_date(year: int, month: int, day: int) -> int:
     return march_year * 365 + march_year // 4 - march_year // 100 + march_year // 400 + day_of_year - 719_468
 
 
-@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), **KERNEL_OPTIONS)
 def _offset_s(text: npt.NDArray[np.uint8], start: int, end: int) -> int:
     """The offset `Z` or `±HH:MM` in seconds; one above a day when it is neither."""
     if end - start == 1 and text[start] == 90:
@@ -142,7 +143,7 @@ def _offset_s(text: npt.NDArray[np.uint8], start: int, end: int) -> int:
     return 1_000_000
 
 
-@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), **KERNEL_OPTIONS)
 def _instant_s(text: npt.NDArray[np.uint8], start: int, end: int) -> int:
     """`YYYY-MM-DDTHH:MM[:SS[.f…]]` and an offset, as seconds since 1970, floored; −1 when it is not of that form."""
     if end - start < 17 or end - start > 35:
@@ -170,7 +171,7 @@ def _instant_s(text: npt.NDArray[np.uint8], start: int, end: int) -> int:
     return days * 86_400 + hour * 3600 + minute * 60 + second - offset_s
 
 
-@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.int64(_bytes, nb.int64, nb.int64), **KERNEL_OPTIONS)
 def _field_of(text: npt.NDArray[np.uint8], start: int, end: int) -> int:
     """Which field a key names: 0 meter, 1 register, 2 ts, 3 value, 4 version; −1 any other."""
     length = end - start
@@ -192,7 +193,7 @@ def _field_of(text: npt.NDArray[np.uint8], start: int, end: int) -> int:
     return -1
 
 
-@nb.njit(nb.int64(_bytes, nb.int64, nb.int64, nb.int64, nb.int64, _spans, _columns), nogil=True, cache=True)
+@nb.njit(nb.int64(_bytes, nb.int64, nb.int64, nb.int64, nb.int64, _spans, _columns), **KERNEL_OPTIONS)
 def _take_field(
     text: npt.NDArray[np.uint8],
     field: int,
@@ -233,7 +234,7 @@ def _take_field(
     return quote + 1
 
 
-@nb.njit(nb.boolean(_bytes, nb.int64, nb.int64, nb.int64, _spans, _columns), nogil=True, cache=True)
+@nb.njit(nb.boolean(_bytes, nb.int64, nb.int64, nb.int64, _spans, _columns), **KERNEL_OPTIONS)
 def _take_line(
     text: npt.NDArray[np.uint8],
     start: int,
@@ -276,7 +277,7 @@ def _take_line(
     return seen & 15 == 15 and _skip_spaces(text, position + 1, end) == end
 
 
-@nb.njit(nb.void(_bytes, _spans, _spans, _spans, _flags, _columns), nogil=True, cache=True)
+@nb.njit(nb.void(_bytes, _spans, _spans, _spans, _flags, _columns), **KERNEL_OPTIONS)
 def _parse_lines(
     text: npt.NDArray[np.uint8],
     starts: npt.NDArray[np.int64],

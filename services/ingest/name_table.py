@@ -6,6 +6,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from services.ingest.kernel_options import KERNEL_OPTIONS
+
 NOT_FOUND = -1
 
 _bytes = nb.types.Array(nb.uint8, 1, "C", readonly=True)
@@ -44,7 +46,7 @@ def build_name_table(names: list[str]) -> NameTable:
     return NameTable(text, offsets, places)
 
 
-@nb.njit(nb.uint64(_bytes, nb.int64, nb.int64), nogil=True, cache=True)
+@nb.njit(nb.uint64(_bytes, nb.int64, nb.int64), **KERNEL_OPTIONS)
 def _hash_of(text: npt.NDArray[np.uint8], start: int, end: int) -> int:
     """FNV-1a with a last mixing, so that the low bits depend on every byte."""
     mixed = np.uint64(0xCBF29CE484222325)
@@ -53,7 +55,7 @@ def _hash_of(text: npt.NDArray[np.uint8], start: int, end: int) -> int:
     return mixed ^ (mixed >> np.uint64(32))  # type: ignore[return-value]  # to Numba it is one kind of integer
 
 
-@nb.njit(nb.void(_bytes, _positions, _indices), nogil=True, cache=True)
+@nb.njit(nb.void(_bytes, _positions, _indices), **KERNEL_OPTIONS)
 def _fill_places(names: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], places: npt.NDArray[np.int32]) -> None:
     mask = np.uint64(len(places) - 1)
     for index in range(len(offsets) - 1):
@@ -67,8 +69,7 @@ def _fill_places(names: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], p
     nb.void(
         _bytes, _positions, _positions, _bytes, _positions, nb.types.Array(nb.int32, 1, "C", readonly=True), _indices
     ),
-    nogil=True,
-    cache=True,
+    **KERNEL_OPTIONS,
 )
 def _find_names(
     text: npt.NDArray[np.uint8],
