@@ -31,6 +31,7 @@ _COMMANDS = {
     "ingest": _Entry("deploy.service_commands", "ingest", "Runs one ingest, as the BILANS_… variables say."),
     "balancer": _Entry("deploy.service_commands", "balancer", "Runs one balancer, as the BILANS_… variables say."),
     "api": _Entry("deploy.service_commands", "api", "Runs one API, as the BILANS_… variables say."),
+    "bench": _Entry("deploy.bench.command", "bench", "Measures Bilans on this machine, and checks each answer."),
     "test": _Entry("deploy.test_command", "test", "Runs the checks and the default test suite."),
 }
 

@@ -1,0 +1,1 @@
+"""`bilans bench`: what it measures, and that each answer is right before a speed is told."""
