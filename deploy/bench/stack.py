@@ -25,6 +25,8 @@ from shared.settings import ClockMode, Settings, read_settings
 
 READY_S_MAX = 240.0
 """The first start compiles the kernels; a topology of millions of meters is read in under a minute."""
+STORES = ("kafka", "postgres")
+"""The parts that always run."""
 _ROOT = Path(__file__).parents[2]
 _MODULES = {"ingest": "services.ingest", "api": "services.api"}
 
@@ -43,7 +45,7 @@ class Stack:
         """All data; it goes with the stack."""
         self._services: dict[str, ServicePart] = {}
         self._processes: dict[str, psutil.Process] = {}
-        for name, store in (("kafka", kafka.kafka.child), ("postgres", postgres.postgres.child)):
+        for name, store in zip(STORES, (kafka.kafka.child, postgres.postgres.child), strict=True):
             assert store is not None
             self._processes[name] = psutil.Process(store.pid)
         port, ingest_port = remembered_ports(folder / "ports.json", 2)
@@ -53,8 +55,9 @@ class Stack:
         bare = {name: value for name, value in os.environ.items() if not name.startswith("BILANS_")}
         stores = Stores(kafka.kafka.bootstrap, postgres.postgres.url)
         own = {"BILANS_PARTITIONS": str(partitions), "PYTHONPATH": str(_ROOT), "PYTHONSAFEPATH": "1"}
-        self._environment = service_environment(options, stores, bare | own)
-        self.settings: Settings = read_settings(self._environment)
+        self.environment = service_environment(options, stores, bare | own)
+        """What a service is told, but for its name: for other processes that read the same settings."""
+        self.settings: Settings = read_settings(self.environment)
         """How to reach the stores, the archive and the topics."""
 
     @property
@@ -85,7 +88,7 @@ class Stack:
             self._ports[name] = remembered_ports(self.folder / f"{name}.port.json", 1)[0]
         own = {"BILANS_INSTANCE": name, "BILANS_BALANCER_PORT": str(self._ports[name])}
         module = _MODULES.get(name, "services.balancer")
-        return ServicePart(name, module, self._environment | own, self.folder, self.log(name))
+        return ServicePart(name, module, self.environment | own, self.folder, self.log(name))
 
     async def stop(self, *names: str) -> None:
         """Stops services in order, as `up` does at its end."""

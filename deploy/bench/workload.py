@@ -63,11 +63,21 @@ class Workload:
     disorder_percent: int = 1
     start_s: int = START_S
     """The instant of the first round, an edge of a window."""
+    warm_rounds: int = 0
+    """So many rounds are sent before, undisturbed, so that what is measured does not start from nothing."""
+
+    def warm_up(self) -> Deliveries:
+        """What is sent before."""
+        return self.at(np.arange(self._warm_readings, dtype=np.int64))
+
+    @property
+    def _warm_readings(self) -> int:
+        return self.warm_rounds * self.cluster.series
 
     @property
     def readings(self) -> int:
-        """How many different readings are among the deliveries."""
-        return sum(_distinct(count, self.double_percent) for count in self._block_sizes())
+        """How many different readings are in the warm-up and among the deliveries."""
+        return self._warm_readings + sum(_distinct(count, self.double_percent) for count in self._block_sizes())
 
     def _block_sizes(self) -> Iterator[int]:
         for begin in range(0, self.deliveries, BLOCK_DELIVERIES):
@@ -75,7 +85,7 @@ class Workload:
 
     def blocks(self) -> Iterator[Deliveries]:
         """The deliveries, BLOCK_DELIVERIES at a time."""
-        begin = 0
+        begin = self._warm_readings
         for number, count in enumerate(self._block_sizes()):
             distinct = _distinct(count, self.double_percent)
             order = self._order(number, distinct, count - distinct)

@@ -1,11 +1,32 @@
 """The benchmarks, each for a few seconds on the real parts: the answer is right, the figures are there, all ends."""
 
+import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
-import httpx
+import psutil
+import pytest
 
 from deploy.bench.cluster import Cluster
 from deploy.bench.stack import running_stack
+from tests.system import ENVIRONMENT, ROOT, bilans_command
+
+
+def bench(*arguments: str) -> dict[str, Any]:
+    """Runs a benchmark; its last line."""
+    ended = subprocess.run(
+        bilans_command("bench", *arguments),
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    report: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return report
 
 
 async def test_a_stack_runs_what_it_is_told_and_leaves_nothing(tmp_path: Path) -> None:
@@ -13,10 +34,25 @@ async def test_a_stack_runs_what_it_is_told_and_leaves_nothing(tmp_path: Path) -
         folder = stack.folder
         await stack.load_topology(Cluster(10).write(tmp_path / "topology"))
         await stack.start("ingest", "balancer-0", "api")
-        assert httpx.get(f"{stack.api}/v1/zones").status_code == 200
+        first = stack.process("balancer-0")
         await stack.stop("balancer-0")
         await stack.start("balancer-0")
         processes = [stack.process(name) for name in ("ingest", "balancer-0", "api", "kafka", "postgres")]
+        assert not psutil.pid_exists(first.pid)
         assert all(process.is_running() for process in processes)
     assert not any(process.is_running() for process in processes)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(("form", "per_message"), [("arrow", "5000"), ("json", "1"), ("json", "100")])
+def test_a_drain_is_exact_and_tells_its_speed(tmp_path: Path, form: str, per_message: str) -> None:
+    history = tmp_path / "history.jsonl"
+    options = ["--format", form, "--per-message", per_message, "--partitions", "2", "--save", str(history)]
+    report = bench("drain", "--readings", "60000", "--meters", "1000", *options)
+    assert (report["exact"], report["difference_wh"], report["messages_left"]) == (True, 0, 0)
+    assert report["received"] == report["delivered"] == 60_000 + 1_250
+    assert report["rows"] > 300
+    for name in ("readings_per_second", "raw_readings_per_second", "ratio_of_raw", "balancer_cpu_seconds", "rss_bytes"):
+        assert report[name] > 0
+    assert 0 <= report["archive_lag"] <= report["delivered"]
+    assert json.loads(history.read_text()) == report
