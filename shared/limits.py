@@ -33,6 +33,9 @@ NAME_CHARACTERS_MAX = 1000
 EARLIEST_INSTANT_S = 946_684_800
 """2000-01-01T00:00:00Z: a reading before it is `bad_timestamp` (design rule 10)."""
 
+INSTANT_S_MAX = 2**32 - 1
+"""2106-02-07: the memory keeps instants in 32 bits. No clock is there yet, and no reading is far ahead of the clock."""
+
 FUTURE_S_MAX = 300
 """How far ahead of the wall clock a reading may be (design rule 10): clocks of meters drift by minutes, not more."""
 

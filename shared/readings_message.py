@@ -43,12 +43,6 @@ class ReadingColumns:
         """The readings at the places in `order`."""
         return ReadingColumns(self.slot[order], self.ts_s[order], self.value[order], self.version[order])
 
-    def series_order(self) -> npt.NDArray[np.intp]:
-        """The places of the readings by series, those of one series as they are in the message."""
-        if np.all(self.slot[1:] >= self.slot[:-1]):
-            return np.arange(len(self.slot))
-        return np.argsort(self.slot, kind="stable")
-
 
 @dataclass(frozen=True, slots=True)
 class TopologySwitch:

@@ -14,7 +14,7 @@ from deploy.verify.totals import Totals, totals
 from services.balancer.differences import Differences
 from shared.archive.cover import Piece
 from shared.archive.files import Archive
-from shared.archive.history import ArchivedReadings, join, read_history, read_piece
+from shared.archive.history import ArchivedReadings, read_history
 from shared.archive.merge import count_deliveries
 from shared.balance.changes import Changes
 from shared.balance.history import History as SeriesHistory
@@ -42,7 +42,7 @@ class Extent:
     next_offset: int
     """All messages before it …"""
     next_position: int
-    """… and of that message so many readings, in the order of slot and position …"""
+    """… and of that message so many readings …"""
     waiting_offset: Int64Array
     """… without these readings of the late queue: their messages' offsets"""
     waiting_position: Int32Array
@@ -58,10 +58,9 @@ def recompute(archive: Archive, extent: Extent, topology: Topology, advance: Cal
     """The totals of the partition's zones, those above them included; `advance` hears of each slice's series."""
     placement = place(topology, extent.partition)
     differences = Differences(_ROWS, flush_rows_max=_ALL_ROWS)
-    part_end = _part_end(archive, extent)
     for slots in _slices(archive, extent, placement):
         readings = read_history(archive, extent.partition, slots, extent.end_offset)
-        for slot, history in _histories(_published(readings, extent, part_end)):
+        for slot, history in _histories(_published(readings, extent)):
             _count(whole_memory(history), narrow_placement(placement, slot), differences)
         advance(len(slots))
     differences.roll_up(placement)
@@ -112,32 +111,15 @@ def _slices(archive: Archive, extent: Extent, placement: Placement) -> Iterator[
     yield from np.array_split(slots, min(len(slots), -(-held // _READINGS_MAX) or 1))
 
 
-def _part_end(archive: Archive, extent: Extent) -> int:
-    """Where in the message at the extent's end publishing has got to, as slot and position in one number.
-
-    A message that changes very many rows is published in parts, its readings in the order of slot and position.
-    """
-    if extent.next_position == 0:
-        return -1
-    pieces = archive.with_cover(
-        extent.partition,
-        lambda pieces: [read_piece(archive, piece) for piece in pieces],
-        extent.end_offset,
-        extent.next_offset,
-    )
-    order = np.sort(_one_number(join(pieces).slot, join(pieces).position))
-    # Compaction may have taken doubles out of the message: then a reading too many is counted, until the next part.
-    return int(order[min(extent.next_position, len(order)) - 1]) if len(order) else -1
-
-
-def _one_number(high: Int64Array | Int32Array, low: Int32Array) -> Int64Array:
-    """Offset or slot, and position below 2^31, as one number."""
+def _one_number(high: Int64Array, low: Int32Array) -> Int64Array:
+    """Offset, and position below 2^31, as one number."""
     return (high.astype(np.int64) << 31) | low
 
 
-def _published(readings: ArchivedReadings, extent: Extent, part_end: int) -> ArchivedReadings:
-    """Those whose effect is in the published rows."""
-    kept = (readings.log_offset < extent.next_offset) | (_one_number(readings.slot, readings.position) <= part_end)
+def _published(readings: ArchivedReadings, extent: Extent) -> ArchivedReadings:
+    """Those whose effect is in the published rows: a message that changes very many is published in parts."""
+    in_part = (readings.log_offset == extent.next_offset) & (readings.position < extent.next_position)
+    kept = (readings.log_offset < extent.next_offset) | in_part
     if len(extent.waiting_offset):
         waiting = _one_number(extent.waiting_offset, extent.waiting_position)
         kept &= ~np.isin(_one_number(readings.log_offset, readings.position), waiting)

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from shared.balance.memory import SeriesMemory, empty_memory
+from shared.balance.memory import SeriesMemory, empty_memory, held_readings, put_held
 
-_FORMAT = 2
+_FORMAT = 3
 _KEPT = 2
 
 
@@ -98,26 +98,23 @@ def _drop_old(folder: Path) -> None:
 
 
 def _pack(memory: SeriesMemory) -> bytes:
-    held = np.arange(memory.held_s.shape[1]) < memory.holds[:, None]
-    arrays = memory._asdict() | {name: getattr(memory, name)[held] for name in ("held_s", "held_value", "held_version")}
+    slots = np.arange(len(memory.series))
+    series = memory.series.copy()
+    series["start"] = 0
+    arrays = memory._asdict() | {"series": series, "held": held_readings(memory, slots)}
     sink = io.BytesIO()
-    np.savez(sink, allow_pickle=False, capacity=np.array(memory.held_s.shape[1]), **arrays)
+    np.savez(sink, allow_pickle=False, capacity=np.array(memory.capacity), **arrays)
     return sink.getvalue()
 
 
 def _unpack(content: bytes) -> SeriesMemory:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        holds = arrays["holds"]
-        memory = empty_memory(len(holds))
-        capacity = memory.held_s.shape[1]
-        if int(arrays["capacity"]) != capacity:
-            raise ValueError("written with another length of memory")
-        held = np.arange(capacity) < holds[:, None]
+        slots = len(arrays["series"])
+        memory = empty_memory(slots, int(arrays["capacity"]))
         for name, array in memory._asdict().items():
-            if name in ("held_s", "held_value", "held_version"):
-                array[held] = arrays[name]
-            else:
+            if name != "held":
                 array[:] = arrays[name]
+        put_held(memory, np.arange(slots), arrays["held"])
     return memory
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from services.balancer.deferred import WindowChanges, split
-from shared.balance.changes import Changes, clear, empty_changes
+from shared.balance.changes import RECENT_RECORD, Changes, clear, empty_changes
 from shared.balance.counting import pour, roll_up
 from shared.balance.placement import Placement
 from shared.limits import FLUSH_ROWS_MAX
@@ -49,8 +49,9 @@ class Differences:
         """Adds what a flush before has put off."""
         while len(self._total.zone) - int(self._total.used[0]) < len(changes):
             self._total = _doubled(self._total)
-        used, no_buckets = np.array([len(changes)]), np.zeros(0, np.int32)
-        pour(Changes(used, changes.zone_id, changes.window_s, changes.sums, no_buckets), self._total)
+        used, no_buckets, none_recent = np.array([len(changes)]), np.zeros(0, np.int32), np.zeros(0, RECENT_RECORD)
+        rows = Changes(used, changes.zone_id, changes.window_s, changes.sums, no_buckets, none_recent)
+        pour(rows, self._total)
 
     def summed(self) -> tuple[WindowChanges, list[WindowChanges]]:
         """Every row of the tree that is not zero, after `roll_up`: what a flush writes, and what it puts off."""

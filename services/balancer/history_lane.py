@@ -10,6 +10,7 @@ that the archive has, and of what it may not have yet the tail.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from services.balancer.remembered import packed_series
 from services.balancer.tail import LoggedReadings, Tail, logged_in
 from shared.archive.history import ArchivedReadings
 from shared.balance.changes import Changes
+from shared.balance.held import with_more_room
 from shared.balance.history import (
     History,
     count_ranges,
@@ -69,6 +71,12 @@ class RecountChunk:
     before: Placement
     after: Placement
     queue_begin: int
+
+
+class HasMemory(Protocol):
+    """Who owns the memory of the partition's series: it may be made larger."""
+
+    memory: SeriesMemory
 
 
 class HistoryLane:
@@ -120,7 +128,7 @@ class HistoryLane:
         self.progress = self.progress._replace(step=self.progress.step + 1)
 
     def take_late(
-        self, chunk: LateChunk, next_offset: int, memory: SeriesMemory, placement: Placement, differences: Differences
+        self, chunk: LateChunk, next_offset: int, owner: HasMemory, placement: Placement, differences: Differences
     ) -> tuple[npt.NDArray[np.intp], Int8Array] | None:
         """Takes late readings of the chunk's series, from where an earlier call stopped, until a flush is due.
 
@@ -142,8 +150,9 @@ class HistoryLane:
             outcomes.append(outcome)
             conflicts += int((outcome == Outcome.CONFLICT).sum())
             late_slot = slot + 1
-            if len(changed.ts_s) and remember_late(memory, slot, MEMORY_S, *changed):
-                self._remembered[slot] = RememberedSeries(slot, next_offset, packed_series(memory, slot))
+            if len(changed.ts_s):
+                remember(owner, slot, changed)
+                self._remembered[slot] = RememberedSeries(slot, next_offset, packed_series(owner.memory, slot))
         taken = np.concatenate([np.zeros(0, np.int8), *outcomes])
         self.progress = HistoryProgress(self.progress.step + 1, chunk.until, late_slot)
         return np.arange(begin, begin + len(taken)), taken
@@ -188,6 +197,14 @@ class HistoryLane:
         self.recounts.sort(key=lambda one: one.log_offset)
         self._recounts_changed[recount.log_offset] = recount
         self.progress = self.progress._replace(step=self.progress.step + 1)
+
+
+def remember(owner: HasMemory, slot: int, readings: History, memory_s: int = MEMORY_S) -> None:
+    """Lets the owner's memory hold readings of a series, and makes it larger where it has to be."""
+    done = remember_late(owner.memory, slot, memory_s, *readings, 0)
+    while done < len(readings.ts_s):
+        owner.memory = with_more_room(owner.memory, memory_s)
+        done = remember_late(owner.memory, slot, memory_s, *readings, done)
 
 
 def _by_slot(slots: Int32Array, *columns: Int32Array) -> Iterator[tuple[int, slice, slice]]:

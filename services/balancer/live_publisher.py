@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from services.balancer.partition import Partition
-from shared.balance.live import LiveColumn, cadences_s, live_zones, newest_instants
-from shared.balance.memory import Int64Array
+from shared.balance.live import LiveColumn, cadences_s, live_zones
+from shared.balance.memory import Int64Array, newest_readings
 from shared.clock import Clock
 from shared.limits import QUARTER_S
 from shared.live_record import LiveRecord, encode_live_record
@@ -147,8 +147,10 @@ def _note_failure(future: "asyncio.Future[RecordMetadata]") -> None:
 def _newest_readings(partition: Partition) -> list[tuple[str, bytes, bytes]]:
     """Arrow streams of slot, ts, value and cadence_s of every series heard so far, in chunks."""
     memory = partition.memory
-    slots, newest_s = newest_instants(memory)
-    values: Int64Array = memory.held_value[slots, memory.holds[slots] - 1]
+    slots = np.flatnonzero(memory.holds > 0)
+    newest = newest_readings(memory, slots)
+    newest_s: Int64Array = newest["ts_s"].astype(np.int64)
+    values: Int64Array = newest["value"].copy()
     cadence = cadences_s(memory, slots)
     messages = []
     for chunk, begin in enumerate(range(0, len(slots), _METERS_CHUNK)):

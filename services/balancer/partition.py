@@ -17,7 +17,8 @@ from services.balancer.remembered import put_back
 from services.balancer.tail import Tail
 from shared.balance.changes import Changes
 from shared.balance.counting import count_memory
-from shared.balance.kernel import apply_readings
+from shared.balance.held import with_more_room
+from shared.balance.kernel import MEMORY_FULL, apply_readings
 from shared.balance.late import LateReadings, joined
 from shared.balance.live import event_now
 from shared.balance.memory import COMPLETE_S, Int32Array, SeriesMemory, empty_memory, grown_memory
@@ -82,22 +83,18 @@ class Partition:
     def apply(self, offset: int, readings: ReadingColumns) -> bool:
         """Applies a message of readings at `offset` of the log, from where an earlier call stopped.
 
-        Its readings are applied by series, which changes no result: series do not touch one another, and those of one
-        keep their order. Neighbours in the network are neighbours in memory and share rows of changes. Returns False
-        when a flush has to come before the rest of it: the table of changes is full.
+        Returns False when a flush has to come before the rest of it: the table of changes is full.
         """
         if offset < self.next_offset:
             return True
         begin = self._position if offset == self.next_offset else 0
-        order = readings.series_order()
-        readings = readings.take(order)
         self._bring_back(offset)
         self.next_offset, self._position = offset, begin
         while begin < len(readings):
             # A replay ends where the tables end, which may be inside a message: it is split there.
             published = self.flushed.position if offset == self.flushed.offset else 0
             end = published if begin < published else len(readings)
-            reached = self._apply_part(offset, readings, order, begin, end)
+            reached = self._apply_part(offset, readings, begin, end)
             if reached == begin:
                 if self._differences.leaves.used[0] and not self.replaying:
                     return False
@@ -110,25 +107,23 @@ class Partition:
         self.pass_over(offset + 1)
         return True
 
-    def _apply_part(
-        self, offset: int, readings: ReadingColumns, order: npt.NDArray[np.intp], begin: int, end: int
-    ) -> int:
+    def _apply_part(self, offset: int, readings: ReadingColumns, begin: int, end: int) -> int:
         """Applies readings begin … end − 1 of a message, or as many as there is room for; returns where it stopped."""
-        outcome = np.zeros(end, np.int8)
-        reached = apply_readings(
-            self.memory,
-            self.placement,
-            self._differences.leaves,
-            readings.slot[:end],
-            readings.ts_s[:end],
-            readings.value[:end],
-            readings.version[:end],
-            begin,
-            MEMORY_S,
-            outcome,
-        )
-        self._outcomes += np.bincount(outcome[begin:reached], minlength=len(Outcome))
-        self._keep_special(offset, readings, order, begin + np.flatnonzero(outcome[begin:reached] > _QUIET), outcome)
+        outcome, outcomes = np.zeros(end, np.int8), np.zeros(len(Outcome), np.int64)
+        columns = (readings.slot[:end], readings.ts_s[:end], readings.value[:end], readings.version[:end])
+        leaves, reached = self._differences.leaves, begin
+        while reached < end:
+            reached = apply_readings(
+                self.memory, self.placement, leaves, *columns, reached, MEMORY_S, outcome, outcomes
+            )
+            if reached < end and outcome[reached] != MEMORY_FULL:
+                break  # the table of changes is full
+            if reached < end:
+                self.memory = with_more_room(self.memory)
+        self._outcomes += outcomes
+        if outcomes[_QUIET + 1 :].any():
+            special = begin + np.flatnonzero(outcome[begin:reached] > _QUIET)
+            self._keep_special(offset, readings, special, outcome)
         return reached
 
     def switch(self, offset: int, topology: Topology) -> None:
@@ -216,7 +211,6 @@ class Partition:
         self,
         offset: int,
         readings: ReadingColumns,
-        order: npt.NDArray[np.intp],
         special: npt.NDArray[np.intp],
         outcome: npt.NDArray[np.int8],
     ) -> None:
@@ -227,7 +221,7 @@ class Partition:
             self._late.append(
                 LateReadings(
                     log_offset=np.full(len(late), offset, np.int64),
-                    position=order[late].astype(np.int32),
+                    position=late.astype(np.int32),
                     slot=kept.slot,
                     ts_s=kept.ts_s,
                     value=kept.value,
@@ -237,7 +231,7 @@ class Partition:
         conflict = special[outcome[special] == Outcome.CONFLICT]
         if len(conflict):
             self._conflicts += conflict_messages(
-                self.topology, self.placement, self.number, offset, order[conflict], readings.take(conflict)
+                self.topology, self.placement, self.number, offset, conflict, readings.take(conflict)
             )
 
     def _deliveries(self) -> dict[str, int]:
@@ -286,7 +280,7 @@ class Partition:
         """Takes late readings of a chunk; whether it could. Call again until `lane.progress.late_slot` is past it."""
         if self._position != 0 or self.replaying:
             return False
-        taken = self.lane.take_late(chunk, self.next_offset, self.memory, self.placement, self._differences)
+        taken = self.lane.take_late(chunk, self.next_offset, self, self.placement, self._differences)
         if taken is None:
             return False
         which, outcome = taken
@@ -319,7 +313,7 @@ class Partition:
     def _bring_back(self, offset: int) -> None:
         while self._remembered and self._remembered[0].next_offset <= offset:
             one = self._remembered.pop(0)
-            put_back(self.memory, one.slot, one.content)
+            self.memory = put_back(self.memory, one.slot, one.content)
 
     def restore(self, next_offset: int, event_now_s: int | None, memory: SeriesMemory, topology: Topology) -> None:
         """Takes the state of a checkpoint, under the topology that it followed."""

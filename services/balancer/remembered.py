@@ -4,27 +4,36 @@ import zlib
 
 import numpy as np
 
-from shared.balance.memory import SeriesMemory
+from shared.balance.held import keep_before, with_more_room
+from shared.balance.memory import HELD_RECORD, SeriesMemory, held_readings, put_held
 
-_HELD = (("held_s", "<i8"), ("held_value", "<i8"), ("held_version", "<i4"))
+_HELD = (("ts_s", "<i8"), ("value", "<i8"), ("version", "<i4"))
 
 
 def packed_series(memory: SeriesMemory, slot: int) -> bytes:
     """What the series at `slot` holds, and since when."""
-    holds = int(memory.holds[slot])
     since_s = np.array([memory.since_s[slot]], "<i8")
-    held = (getattr(memory, name)[slot, :holds].astype(dtype).tobytes() for name, dtype in _HELD)
-    return zlib.compress(since_s.tobytes() + b"".join(held), level=1)
+    held = held_readings(memory, np.array([slot]))
+    return zlib.compress(since_s.tobytes() + b"".join(held[name].astype(dtype).tobytes() for name, dtype in _HELD), 1)
 
 
-def put_back(memory: SeriesMemory, slot: int, content: bytes) -> None:
-    """Makes the series at `slot` hold what `packed_series` wrote; its pace is left as it is."""
+def put_back(memory: SeriesMemory, slot: int, content: bytes) -> SeriesMemory:
+    """Makes the series at `slot` hold what `packed_series` wrote, its pace left as it is.
+
+    Returns the memory, or a larger one.
+    """
     plain = zlib.decompress(content)
     holds = (len(plain) - 8) // sum(np.dtype(dtype).itemsize for _, dtype in _HELD)
+    while memory.capacity < holds:
+        memory = with_more_room(memory)
+    keep_before(memory, slot)
     memory.since_s[slot] = np.frombuffer(plain, "<i8", 1)[0]
-    memory.holds[slot] = holds
+    readings = np.zeros(holds, HELD_RECORD)
     begin = 8
     for name, dtype in _HELD:
         column = np.frombuffer(plain, dtype, holds, begin)
-        getattr(memory, name)[slot, :holds] = column
+        readings[name] = column
         begin += column.nbytes
+    memory.holds[slot] = holds
+    put_held(memory, np.array([slot]), readings)
+    return memory

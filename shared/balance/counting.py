@@ -13,7 +13,9 @@ from shared.balance.changes import (
     POOL_INJECTED,
     Changes,
 )
-from shared.balance.edges import CHANGES_TYPE, MEMORY_TYPE, PLACEMENT_TYPE, broken_between, edge
+from shared.balance.edges import broken_between, edge
+from shared.balance.held import held_s, newest_held_s
+from shared.balance.kernel_types import CHANGES_TYPE, MEMORY_TYPE, PLACEMENT_TYPE, kernel
 from shared.balance.memory import COMPLETE_S, UNKNOWN, SeriesMemory
 from shared.balance.placement import Placement
 from shared.limits import MEASURED_BRACKET_S_MAX, QUARTER_S
@@ -21,10 +23,11 @@ from shared.words import ENERGY_REGISTERS, RENEWABLE_KINDS, MeterKind, Register
 
 _BOUNDARY_KIND = MeterKind.BOUNDARY.code
 _WITHDRAWN = Register.WITHDRAWN.code
-_RENEWABLE = np.array([kind in RENEWABLE_KINDS for kind in MeterKind], np.int8)
+RENEWABLE = np.array([kind in RENEWABLE_KINDS for kind in MeterKind], np.int8)
+"""1 for each kind whose injection is renewable, by the kind's code."""
 
 
-@nb.njit(nb.int64(CHANGES_TYPE, nb.int64, nb.int64), nogil=True, cache=True, inline="always")
+@kernel(nb.int64(CHANGES_TYPE, nb.int64, nb.int64), inline=True)
 def row_of(changes: Changes, zone: int, window_s: int) -> int:
     """The row of (zone, window), made when there is none. The caller has seen to room for one more."""
     mask = len(changes.bucket) - 1
@@ -43,12 +46,7 @@ def row_of(changes: Changes, zone: int, window_s: int) -> int:
         place = (place + 1) & mask
 
 
-@nb.njit(
-    nb.void(PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64, nb.boolean, nb.int64),
-    nogil=True,
-    cache=True,
-    inline="always",
-)
+@kernel(nb.void(PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64, nb.boolean, nb.int64), inline=True)
 def count_energy(
     placement: Placement, changes: Changes, slot: int, window_s: int, energy_wh: int, measured: bool, sign: int
 ) -> None:
@@ -76,7 +74,7 @@ def count_energy(
     if placement.pool[place] == 1:
         if register == _WITHDRAWN:
             sums[POOL_DRAWN] += sign * energy_wh
-        elif _RENEWABLE[kind] == 1:
+        elif RENEWABLE[kind] == 1:
             sums[POOL_INJECTED] += sign * energy_wh
     if measured:
         sums[MEASURED] += sign
@@ -84,9 +82,7 @@ def count_energy(
         sums[ESTIMATED] += sign
 
 
-@nb.njit(
-    nb.void(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64, nb.int64), nogil=True, cache=True
-)
+@kernel(nb.void(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64, nb.int64))
 def count_windows(
     memory: SeriesMemory, placement: Placement, changes: Changes, slot: int, first_s: int, last_s: int, sign: int
 ) -> None:
@@ -101,7 +97,7 @@ def count_windows(
         start, start_width_s = end, end_width_s
 
 
-@nb.njit(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
+@kernel(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64))
 def last_settled(memory: SeriesMemory, placement: Placement, slot: int, newest_s: int) -> int:
     """The last instant whose edges the series may know: its newest reading, or a record of an exchange after it."""
     last_s = newest_s
@@ -110,7 +106,7 @@ def last_settled(memory: SeriesMemory, placement: Placement, slot: int, newest_s
     return last_s
 
 
-@nb.njit(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
+@kernel(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64))
 def count_memory(
     memory: SeriesMemory, placement: Placement, changes: Changes, slot: int, since_s: int, sign: int
 ) -> int:
@@ -118,13 +114,13 @@ def count_memory(
 
     Used when a topology changes where the series counts. Returns 1, or 0 when `changes` has no room.
     """
-    if memory.holds[slot] == 0 or placement.register[slot] >= ENERGY_REGISTERS:
+    if memory.series[slot].holds == 0 or placement.register[slot] >= ENERGY_REGISTERS:
         return 1
-    first_s = memory.held_s[slot, 0] // QUARTER_S * QUARTER_S
+    first_s = held_s(memory, slot, 0) // QUARTER_S * QUARTER_S
     if placement.first_exchange[slot] != placement.first_exchange[slot + 1] and memory.since_s[slot] == COMPLETE_S:
         first_s = min(first_s, placement.exchange_at_s[placement.first_exchange[slot]] // QUARTER_S * QUARTER_S)
     first_s = max(first_s, since_s // QUARTER_S * QUARTER_S)
-    newest_s = memory.held_s[slot, memory.holds[slot] - 1]
+    newest_s = newest_held_s(memory, slot)
     last_s = last_settled(memory, placement, slot, newest_s) // QUARTER_S * QUARTER_S
     if last_s < first_s:
         return 1
@@ -134,7 +130,7 @@ def count_memory(
     return 1
 
 
-@nb.njit(nb.int64(PLACEMENT_TYPE, CHANGES_TYPE, CHANGES_TYPE), nogil=True, cache=True)
+@kernel(nb.int64(PLACEMENT_TYPE, CHANGES_TYPE, CHANGES_TYPE))
 def roll_up(placement: Placement, leaves: Changes, total: Changes) -> int:
     """Adds each change of a zone to it and to all zones above it; boundary sums stay in their own zone (rule 8).
 
@@ -162,7 +158,7 @@ def roll_up(placement: Placement, leaves: Changes, total: Changes) -> int:
     return 1
 
 
-@nb.njit(nb.void(CHANGES_TYPE, CHANGES_TYPE), nogil=True, cache=True)
+@kernel(nb.void(CHANGES_TYPE, CHANGES_TYPE))
 def pour(changes: Changes, larger: Changes) -> None:
     """Adds all rows to those of `larger`, which has room for them."""
     for row in range(changes.used[0]):

@@ -1,58 +1,17 @@
 """The register at a window's edge: R(b) of rule 2, exchanges counted in (rule 13). Compiled, integers only."""
 
 import numba as nb
-import numpy as np
 
-from shared.balance.changes import empty_changes
-from shared.balance.memory import UNKNOWN, SeriesMemory, empty_memory
+from shared.balance.held import held_s, held_until, held_value
+from shared.balance.kernel_types import MEMORY_TYPE, PLACEMENT_TYPE, kernel
+from shared.balance.memory import UNKNOWN, SeriesMemory
 from shared.balance.placement import Placement
 from shared.limits import BRACKET_S_MAX
 
-
-def _sample_placement() -> Placement:
-    int8, int32, int64 = np.zeros(1, np.int8), np.zeros(1, np.int32), np.zeros(1, np.int64)
-    return Placement(
-        register=int8,
-        meter=int32,
-        first_place=int32,
-        zone=int32,
-        kind=int8,
-        pool=int8,
-        energy_wh_max=int64,
-        valid_from_s=int64,
-        valid_to_s=int64,
-        zone_parent=int32,
-        zone_id=int32,
-        first_exchange=int32,
-        exchange_at_s=int64,
-        exchange_last_wh=int64,
-        exchange_first_wh=int64,
-        exchange_blank=int8,
-    )
-
-
-MEMORY_TYPE = nb.typeof(empty_memory(1))
-PLACEMENT_TYPE = nb.typeof(_sample_placement())
-CHANGES_TYPE = nb.typeof(empty_changes(1))
-"""The arrays as Numba knows them, for the kernels' signatures."""
 _EDGE_TYPE = nb.types.UniTuple(nb.int64, 2)
 
 
-@nb.njit(nb.int64(MEMORY_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
-def held_until(memory: SeriesMemory, slot: int, instant_s: int) -> int:
-    """How many held readings of `slot` lie at or before `instant_s`."""
-    low = 0
-    high = memory.holds[slot]
-    while low < high:
-        middle = (low + high) // 2
-        if memory.held_s[slot, middle] <= instant_s:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@nb.njit(nb.int64(PLACEMENT_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
+@kernel(nb.int64(PLACEMENT_TYPE, nb.int64, nb.int64))
 def shift_at(placement: Placement, slot: int, instant_s: int) -> int:
     """What exchanges up to `instant_s` add to the register's value (rule 13): Σ (last − first)."""
     shift = 0
@@ -62,7 +21,7 @@ def shift_at(placement: Placement, slot: int, instant_s: int) -> int:
     return shift
 
 
-@nb.njit(nb.boolean(PLACEMENT_TYPE, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
+@kernel(nb.boolean(PLACEMENT_TYPE, nb.int64, nb.int64, nb.int64))
 def broken_between(placement: Placement, slot: int, after_s: int, until_s: int) -> bool:
     """Whether an exchange that carries nothing over lies in (after, until] (rule 13)."""
     for k in range(placement.first_exchange[slot], placement.first_exchange[slot + 1]):
@@ -71,7 +30,7 @@ def broken_between(placement: Placement, slot: int, after_s: int, until_s: int) 
     return False
 
 
-@nb.njit(_EDGE_TYPE(nb.int64, nb.int64, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
+@kernel(_EDGE_TYPE(nb.int64, nb.int64, nb.int64, nb.int64, nb.int64))
 def between(t0_s: int, v0: int, t1_s: int, v1: int, edge_s: int) -> tuple[int, int]:
     """R at an edge inside the bracket and the bracket's width; quotient and remainder first (rule 2)."""
     width_s = t1_s - t0_s
@@ -83,7 +42,7 @@ def between(t0_s: int, v0: int, t1_s: int, v1: int, edge_s: int) -> tuple[int, i
     return v0 + quotient * since_s + remainder * since_s // width_s, width_s
 
 
-@nb.njit(_EDGE_TYPE(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
+@kernel(_EDGE_TYPE(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64, nb.int64))
 def exchanged_edge(memory: SeriesMemory, placement: Placement, slot: int, edge_s: int, held: int) -> tuple[int, int]:
     """R at an edge of a series with exchanges, each record standing as a reading (rule 13).
 
@@ -92,11 +51,11 @@ def exchanged_edge(memory: SeriesMemory, placement: Placement, slot: int, edge_s
     t0_s, v0 = UNKNOWN, 0
     t1_s, v1 = UNKNOWN, 0
     if held > 0:
-        t0_s = memory.held_s[slot, held - 1]
-        v0 = memory.held_value[slot, held - 1] + shift_at(placement, slot, t0_s)
-    if held < memory.holds[slot]:
-        t1_s = memory.held_s[slot, held]
-        v1 = memory.held_value[slot, held] + shift_at(placement, slot, t1_s)
+        t0_s = held_s(memory, slot, held - 1)
+        v0 = held_value(memory, slot, held - 1) + shift_at(placement, slot, t0_s)
+    if held < memory.series[slot].holds:
+        t1_s = held_s(memory, slot, held)
+        v1 = held_value(memory, slot, held) + shift_at(placement, slot, t1_s)
     shift = 0
     for k in range(placement.first_exchange[slot], placement.first_exchange[slot + 1]):
         if placement.exchange_blank[k] == 1:
@@ -115,7 +74,7 @@ def exchanged_edge(memory: SeriesMemory, placement: Placement, slot: int, edge_s
     return between(t0_s, v0, t1_s, v1, edge_s)
 
 
-@nb.njit(_EDGE_TYPE(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
+@kernel(_EDGE_TYPE(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64))
 def edge(memory: SeriesMemory, placement: Placement, slot: int, edge_s: int) -> tuple[int, int]:
     """R of a series at an edge and the width of the bracket that gave it (0: a reading on it; UNKNOWN), rule 2."""
     if edge_s < memory.since_s[slot]:
@@ -125,14 +84,14 @@ def edge(memory: SeriesMemory, placement: Placement, slot: int, edge_s: int) -> 
         return exchanged_edge(memory, placement, slot, edge_s, held)
     if held == 0:
         return 0, UNKNOWN
-    if memory.held_s[slot, held - 1] == edge_s:
-        return memory.held_value[slot, held - 1], 0
-    if held == memory.holds[slot]:
+    if held_s(memory, slot, held - 1) == edge_s:
+        return held_value(memory, slot, held - 1), 0
+    if held == memory.series[slot].holds:
         return 0, UNKNOWN
     return between(
-        memory.held_s[slot, held - 1],
-        memory.held_value[slot, held - 1],
-        memory.held_s[slot, held],
-        memory.held_value[slot, held],
+        held_s(memory, slot, held - 1),
+        held_value(memory, slot, held - 1),
+        held_s(memory, slot, held),
+        held_value(memory, slot, held),
         edge_s,
     )

@@ -13,9 +13,29 @@ import numpy.typing as npt
 
 from shared.balance.changes import Changes
 from shared.balance.counting import count_windows, last_settled
-from shared.balance.edges import CHANGES_TYPE, MEMORY_TYPE, PLACEMENT_TYPE, held_until
-from shared.balance.kernel import decides, forget, put_in, take_out
-from shared.balance.memory import COMPLETE_S, Int8Array, Int32Array, Int64Array, SeriesMemory, empty_memory
+from shared.balance.held import (
+    decides,
+    forget,
+    held_s,
+    held_until,
+    keep_before,
+    make_room,
+    newest_held_s,
+    put_in,
+    set_held,
+    take_out,
+)
+from shared.balance.kernel_types import CHANGES_TYPE, MEMORY_TYPE, PLACEMENT_TYPE, kernel
+from shared.balance.memory import (
+    COMPLETE_S,
+    HELD_RECORD,
+    SERIES_RECORD,
+    Int8Array,
+    Int32Array,
+    Int64Array,
+    SeriesMemory,
+    empty_memory,
+)
 from shared.balance.placement import Placement
 from shared.limits import QUARTER_S
 from shared.words import ENERGY_REGISTERS, Outcome
@@ -43,12 +63,12 @@ def standing(ts_s: Int64Array, value: Int64Array, version: Int32Array) -> Histor
 
 def whole_memory(history: History) -> SeriesMemory:
     """The history as the memory of one series, slot 0, that has forgotten nothing."""
-    return _NONE._replace(
-        holds=np.array([len(history.ts_s)], np.int32),
-        held_s=np.ascontiguousarray(history.ts_s).reshape(1, -1),
-        held_value=np.ascontiguousarray(history.value).reshape(1, -1),
-        held_version=np.ascontiguousarray(history.version).reshape(1, -1),
-    )
+    series = np.zeros(1, SERIES_RECORD)
+    series["holds"] = len(history.ts_s)
+    held = np.zeros((1, len(history.ts_s), 1), HELD_RECORD)
+    held[0, :, 0]["ts_s"], held[0, :, 0]["value"] = history.ts_s, history.value
+    held[0, :, 0]["version"] = history.version
+    return _NONE._replace(series=series, held=held)
 
 
 def narrow_placement(placement: Placement, slot: int) -> Placement:
@@ -56,6 +76,7 @@ def narrow_placement(placement: Placement, slot: int) -> Placement:
     place = slice(placement.first_place[slot], placement.first_place[slot + 1])
     exchange = slice(placement.first_exchange[slot], placement.first_exchange[slot + 1])
     return Placement(
+        regular=placement.regular[slot : slot + 1],
         register=placement.register[slot : slot + 1],
         meter=placement.meter[slot : slot + 1],
         first_place=np.array([0, place.stop - place.start], np.int32),
@@ -75,7 +96,7 @@ def narrow_placement(placement: Placement, slot: int) -> Placement:
     )
 
 
-@nb.njit(nb.boolean(nb.int64, nb.int64, nb.int64, nb.boolean, nb.boolean), nogil=True, cache=True)
+@kernel(nb.boolean(nb.int64, nb.int64, nb.int64, nb.boolean, nb.boolean))
 def _brackets(before_s: int, instant_s: int, after_s: int, is_first: bool, is_last: bool) -> bool:
     """Whether a reading between two others, or at an end of all, brackets an edge."""
     if is_first or is_last:
@@ -112,7 +133,7 @@ def find_deciding(
                 before[a] = b
 
 
-@nb.njit(
+@kernel(
     nb.int64(
         nb.int64[::1],
         nb.boolean[::1],
@@ -123,9 +144,7 @@ def find_deciding(
         nb.int32[::1],
         nb.boolean[::1],
         nb.int8[::1],
-    ),
-    nogil=True,
-    cache=True,
+    )
 )
 def take_late(
     node: Int64Array,
@@ -210,11 +229,7 @@ def touched_ranges(history: History, placement: Placement, changed: Int64Array) 
     return first_s[begins], reached_s[np.r_[begins[1:] - 1, len(changed) - 1]]
 
 
-@nb.njit(
-    nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64[::1], nb.int64[::1], nb.int64),
-    nogil=True,
-    cache=True,
-)
+@kernel(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64[::1], nb.int64[::1], nb.int64))
 def count_ranges(
     memory: SeriesMemory, placement: Placement, changes: Changes, first_s: Int64Array, last_s: Int64Array, sign: int
 ) -> int:
@@ -222,14 +237,14 @@ def count_ranges(
 
     Returns 1, or 0 when `changes` has no room for all of it: nothing is done then.
     """
-    count = memory.holds[0]
+    count = memory.series[0].holds
     if count == 0 or placement.register[0] >= ENERGY_REGISTERS:
         return 1
-    oldest_s = memory.held_s[0, 0]
+    oldest_s = held_s(memory, 0, 0)
     if placement.first_exchange[0] != placement.first_exchange[1]:
         oldest_s = min(oldest_s, placement.exchange_at_s[0])
     oldest_s = oldest_s // QUARTER_S * QUARTER_S
-    newest_s = last_settled(memory, placement, 0, memory.held_s[0, count - 1]) // QUARTER_S * QUARTER_S
+    newest_s = last_settled(memory, placement, 0, newest_held_s(memory, 0)) // QUARTER_S * QUARTER_S
     room = len(changes.zone) - changes.used[0]
     for i in range(len(first_s)):
         room -= max(0, (min(last_s[i], newest_s) - max(first_s[i], oldest_s)) // QUARTER_S + 1)
@@ -241,29 +256,34 @@ def count_ranges(
     return 1
 
 
-@nb.njit(nb.int64(MEMORY_TYPE, nb.int64, nb.int64, nb.int64[::1], nb.int64[::1], nb.int32[::1]), nogil=True, cache=True)
+@kernel(nb.int64(MEMORY_TYPE, nb.int64, nb.int64, nb.int64[::1], nb.int64[::1], nb.int32[::1], nb.int64))
 def remember_late(
-    memory: SeriesMemory, slot: int, memory_s: int, ts_s: Int64Array, value: Int64Array, version: Int32Array
+    memory: SeriesMemory,
+    slot: int,
+    memory_s: int,
+    ts_s: Int64Array,
+    value: Int64Array,
+    version: Int32Array,
+    begin: int,
 ) -> int:
-    """Lets a series' memory hold late readings that have been taken, where it reaches so far back; counts nothing.
+    """Lets a series' memory hold late readings from `begin` on that have been taken, where it reaches so far back.
 
-    The readings stand in the series' history. Returns how many changes that made to the memory.
+    The readings stand in the series' history; nothing is counted. Returns how many are done: fewer than all when the
+    memory has to be made larger for the next one.
     """
-    changes = 0
-    for i in range(len(ts_s)):
-        if memory.holds[slot] == memory.held_s.shape[1]:
-            forget(memory, slot, memory_s)
-        if memory.since_s[slot] != COMPLETE_S and ts_s[i] < memory.held_s[slot, 0]:
+    keep_before(memory, slot)
+    for i in range(begin, len(ts_s)):
+        if memory.series[slot].holds == memory.held.shape[1] and not make_room(memory, slot, memory_s):
+            return i
+        if memory.since_s[slot] != COMPLETE_S and ts_s[i] < held_s(memory, slot, 0):
             continue
         k = held_until(memory, slot, ts_s[i])
-        if k > 0 and memory.held_s[slot, k - 1] == ts_s[i]:
-            memory.held_value[slot, k - 1] = value[i]
-            memory.held_version[slot, k - 1] = version[i]
-        else:
-            put_in(memory, slot, k, ts_s[i], value[i], version[i])
-            for j in range(k + 1, k - 2, -1):  # it, and the two beside it, may bracket no edge now
-                if 0 < j < memory.holds[slot] - 1 and not decides(memory, slot, j):
-                    take_out(memory, slot, j)
-        changes += 1
+        if k > 0 and held_s(memory, slot, k - 1) == ts_s[i]:
+            set_held(memory, slot, k - 1, ts_s[i], value[i], version[i])
+            continue
+        put_in(memory, slot, k, ts_s[i], value[i], version[i])
+        for j in range(k + 1, k - 2, -1):  # it, and the two beside it, may bracket no edge now
+            if 0 < j < memory.series[slot].holds - 1 and not decides(memory, slot, j):
+                take_out(memory, slot, j)
     forget(memory, slot, memory_s)
-    return changes
+    return len(ts_s)

@@ -2,111 +2,60 @@
 
 The kernels do no I/O, never raise and allocate nothing: what does not fit is said in the return value, and the caller
 makes room and calls again. They are compiled when this module is imported (explicit signatures) and release the
-interpreter's lock. `edges.py` has the register at an edge, `counting.py` what energy adds to a zone;
-`reference.py` says all of it in plain Python, and the tests hold both equal.
+interpreter's lock. `regular.py` has the common case, `held.py` what a series holds, `edges.py` the register at an edge,
+`counting.py` what energy adds to a zone; `reference.py` says all of it in plain Python, and the tests hold both equal.
 """
 
 import numba as nb
 
 from shared.balance.changes import Changes
-from shared.balance.counting import count_energy, count_windows, last_settled
-from shared.balance.edges import CHANGES_TYPE, MEMORY_TYPE, PLACEMENT_TYPE, held_until
-from shared.balance.memory import GAPS, Int8Array, Int32Array, Int64Array, SeriesMemory
+from shared.balance.counting import count_windows, last_settled
+from shared.balance.held import (
+    decides,
+    held_s,
+    held_until,
+    held_value,
+    held_version,
+    keep_before,
+    make_room,
+    newest_held_s,
+    put_in,
+    remember_pace,
+    set_before,
+    set_held,
+    take_out,
+)
+from shared.balance.kernel_types import CHANGES_TYPE, MEMORY_TYPE, PLACEMENT_TYPE, READING_TYPES, kernel
+from shared.balance.memory import BEFORE_HELD, Int8Array, Int32Array, Int64Array, SeriesMemory
 from shared.balance.placement import Placement
+from shared.balance.regular import apply_regular
 from shared.limits import BRACKET_S_MAX, EARLIEST_INSTANT_S, QUARTER_S
 from shared.words import ENERGY_REGISTERS, Outcome
 
 _APPLIED, _UNCHANGED, _PENDING, _CONFLICT = (int(outcome) for outcome in Outcome)
+CHANGES_FULL, MEMORY_FULL = -1, -2
+"""Instead of an outcome: the table of changes must be emptied or made larger, or the memory (`with_more_room`)."""
 
 
-@nb.njit(nb.void(MEMORY_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
-def forget(memory: SeriesMemory, slot: int, memory_s: int) -> None:
-    """Lets go of what no window needs any more that the stream may still change (rule 12).
-
-    What comes in the stream from here on lies at or after the oldest edge in memory. So it changes R after the last
-    reading before that edge at most, and with it the energy since the edge before that reading: R stays known there.
-    """
-    newest_s = memory.held_s[slot, memory.holds[slot] - 1]
-    oldest_edge_s = (newest_s - memory_s) // QUARTER_S * QUARTER_S
-    last = held_until(memory, slot, oldest_edge_s - 1) - 1
-    if last <= 0:
-        return
-    drop = held_until(memory, slot, memory.held_s[slot, last] // QUARTER_S * QUARTER_S) - 1
-    if drop <= 0:
-        return
-    memory.since_s[slot] = memory.held_s[slot, drop]
-    stay = memory.holds[slot] - drop
-    for k in range(stay):
-        memory.held_s[slot, k] = memory.held_s[slot, k + drop]
-        memory.held_value[slot, k] = memory.held_value[slot, k + drop]
-        memory.held_version[slot, k] = memory.held_version[slot, k + drop]
-    memory.holds[slot] = stay
-
-
-@nb.njit(nb.boolean(MEMORY_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
-def decides(memory: SeriesMemory, slot: int, k: int) -> bool:
-    """Whether held reading `k`, not the newest, brackets an edge: one lies in (previous, it] or in [it, next)."""
-    instant_s = memory.held_s[slot, k]
-    if k == 0:
-        return True
-    edge_before_s = instant_s // QUARTER_S * QUARTER_S
-    edge_after_s = -(-instant_s // QUARTER_S) * QUARTER_S
-    return memory.held_s[slot, k - 1] < edge_before_s or edge_after_s < memory.held_s[slot, k + 1]
-
-
-@nb.njit(nb.void(MEMORY_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
-def take_out(memory: SeriesMemory, slot: int, k: int) -> None:
-    """Takes held reading `k` out."""
-    for j in range(k, memory.holds[slot] - 1):
-        memory.held_s[slot, j] = memory.held_s[slot, j + 1]
-        memory.held_value[slot, j] = memory.held_value[slot, j + 1]
-        memory.held_version[slot, j] = memory.held_version[slot, j + 1]
-    memory.holds[slot] -= 1
-
-
-@nb.njit(nb.void(MEMORY_TYPE, nb.int64, nb.int64, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
-def put_in(memory: SeriesMemory, slot: int, k: int, instant_s: int, value: int, version: int) -> None:
-    """Makes a reading the held one number `k`; there is room for it."""
-    for j in range(memory.holds[slot], k, -1):
-        memory.held_s[slot, j] = memory.held_s[slot, j - 1]
-        memory.held_value[slot, j] = memory.held_value[slot, j - 1]
-        memory.held_version[slot, j] = memory.held_version[slot, j - 1]
-    memory.held_s[slot, k] = instant_s
-    memory.held_value[slot, k] = value
-    memory.held_version[slot, k] = version
-    memory.holds[slot] += 1
-
-
-@nb.njit(nb.void(MEMORY_TYPE, nb.int64, nb.int64, nb.int64), nogil=True, cache=True, inline="always")
-def remember_pace(memory: SeriesMemory, slot: int, before_s: int, instant_s: int) -> None:
-    """Notes the gap between the newest reading and the one before it, for the series' cadence (design section 3)."""
-    memory.gap_s[slot, memory.gaps[slot] % GAPS] = min(instant_s - before_s, 2**31 - 1)
-    memory.gaps[slot] += 1
-
-
-@nb.njit(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
+@kernel(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64))
 def recount_first(memory: SeriesMemory, placement: Placement, changes: Changes, slot: int, instant_s: int) -> int:
     """Counts what a series' first reading settles: nothing, unless records of exchanges stand beside it (rule 13).
 
-    Records alone settle nothing: they count from the first reading on. Returns 1, or 0 when `changes` has no room: the
-    reading is taken out again.
+    Records alone settle nothing: they count from the first reading on. Returns APPLIED, or CHANGES_FULL: the reading is
+    taken out again.
     """
     if placement.first_exchange[slot] == placement.first_exchange[slot + 1]:
-        return 1
+        return _APPLIED
     first_s = min(instant_s, placement.exchange_at_s[placement.first_exchange[slot]]) // QUARTER_S * QUARTER_S
     last_s = last_settled(memory, placement, slot, instant_s) // QUARTER_S * QUARTER_S
     if changes.used[0] + (last_s - first_s) // QUARTER_S + 2 > len(changes.zone):
-        memory.holds[slot] = 0
-        return 0
+        memory.series[slot].holds = 0
+        return CHANGES_FULL
     count_windows(memory, placement, changes, slot, first_s, last_s, 1)
-    return 1
+    return _APPLIED
 
 
-@nb.njit(
-    nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64, nb.int64, nb.int64),
-    nogil=True,
-    cache=True,
-)
+@kernel(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64, nb.int64, nb.int64))
 def append(
     memory: SeriesMemory,
     placement: Placement,
@@ -119,23 +68,22 @@ def append(
 ) -> int:
     """Takes a reading newer than its series' newest: it settles every edge since that one (rule 11).
 
-    Returns 1, or 0 when `changes` has no room for it: nothing is changed then.
+    Returns APPLIED, or CHANGES_FULL or MEMORY_FULL: nothing is changed then.
     """
-    count = memory.holds[slot]
-    if count == memory.held_s.shape[1]:
-        forget(memory, slot, memory_s)
-        count = memory.holds[slot]
+    if memory.series[slot].holds == memory.held.shape[1] and not make_room(memory, slot, memory_s):
+        return MEMORY_FULL
+    count = memory.series[slot].holds
     if count == 0:
         put_in(memory, slot, 0, instant_s, value, version)
         return recount_first(memory, placement, changes, slot, instant_s)
-    newest_s = memory.held_s[slot, count - 1]
-    newest_value = memory.held_value[slot, count - 1]
+    newest_s = held_s(memory, slot, count - 1)
+    newest_value = held_value(memory, slot, count - 1)
     exchanged = placement.first_exchange[slot] != placement.first_exchange[slot + 1]
     first_edge_s = (newest_s // QUARTER_S + 1) * QUARTER_S
     last_edge_s = last_settled(memory, placement, slot, instant_s) // QUARTER_S * QUARTER_S
     windows = (last_edge_s - first_edge_s) // QUARTER_S + 2
     if changes.used[0] + windows > len(changes.zone):
-        return 0
+        return CHANGES_FULL
     if exchanged:
         count_windows(memory, placement, changes, slot, first_edge_s - QUARTER_S, last_edge_s, -1)
     put_in(memory, slot, count, instant_s, value, version)
@@ -143,44 +91,37 @@ def append(
         count_windows(memory, placement, changes, slot, first_edge_s - QUARTER_S, last_edge_s, 1)
     if not decides(memory, slot, count - 1):
         take_out(memory, slot, count - 1)
-    remember_pace(memory, slot, newest_s, instant_s)
-    memory.before_s[slot] = newest_s
-    memory.before_value[slot] = newest_value
-    return 1
+    remember_pace(memory, slot, instant_s - newest_s)
+    set_before(memory, slot, newest_s, newest_value)
+    return _APPLIED
 
 
-@nb.njit(
-    nb.types.UniTuple(nb.int64, 2)(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64, nb.int64), nogil=True, cache=True
-)
+@kernel(nb.types.UniTuple(nb.int64, 2)(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64, nb.int64))
 def touched_windows(memory: SeriesMemory, placement: Placement, slot: int, k: int, instant_s: int) -> tuple[int, int]:
     """The first and last window (their starts) that a reading at `instant_s`, between held ones k − 1 and k, touches.
 
     They are those with an edge between its neighbours; `k` is the first held reading after `instant_s`.
     """
-    count = memory.holds[slot]
+    count = memory.series[slot].holds
     before = k - 1
-    if before >= 0 and memory.held_s[slot, before] == instant_s:
+    if before >= 0 and held_s(memory, slot, before) == instant_s:
         before -= 1
     exchanged = placement.first_exchange[slot] != placement.first_exchange[slot + 1]
     if before >= 0:
-        first_edge_s = (memory.held_s[slot, before] // QUARTER_S + 1) * QUARTER_S
+        first_edge_s = (held_s(memory, slot, before) // QUARTER_S + 1) * QUARTER_S
     else:
         first_s = instant_s
         if exchanged:
             first_s = min(first_s, placement.exchange_at_s[placement.first_exchange[slot]])
         first_edge_s = -(-first_s // QUARTER_S) * QUARTER_S
     if k < count:
-        last_edge_s = (memory.held_s[slot, k] - 1) // QUARTER_S * QUARTER_S
+        last_edge_s = (held_s(memory, slot, k) - 1) // QUARTER_S * QUARTER_S
     else:
         last_edge_s = last_settled(memory, placement, slot, instant_s) // QUARTER_S * QUARTER_S
     return first_edge_s - QUARTER_S, last_edge_s
 
 
-@nb.njit(
-    nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64, nb.int64, nb.int64),
-    nogil=True,
-    cache=True,
-)
+@kernel(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64, nb.int64, nb.int64))
 def replace(
     memory: SeriesMemory,
     placement: Placement,
@@ -193,35 +134,30 @@ def replace(
 ) -> int:
     """Takes another reading of held instant number `k`: the highest version stands, the first of equals (rule 1).
 
-    Returns an Outcome, or −1 when `changes` has no room.
+    Returns an Outcome, or CHANGES_FULL.
     """
-    if version < memory.held_version[slot, k]:
+    if version < held_version(memory, slot, k):
         return _UNCHANGED
-    if version == memory.held_version[slot, k]:
-        if value != memory.held_value[slot, k] and register < ENERGY_REGISTERS:
+    if version == held_version(memory, slot, k):
+        if value != held_value(memory, slot, k) and register < ENERGY_REGISTERS:
             return _CONFLICT
         return _UNCHANGED
-    instant_s = memory.held_s[slot, k]
+    instant_s = held_s(memory, slot, k)
     if register < ENERGY_REGISTERS:
         first_s, last_s = touched_windows(memory, placement, slot, k + 1, instant_s)
         if changes.used[0] + (last_s - first_s) // QUARTER_S + 1 > len(changes.zone):
-            return -1
+            return CHANGES_FULL
         count_windows(memory, placement, changes, slot, first_s, last_s, -1)
-        memory.held_value[slot, k] = value
-        memory.held_version[slot, k] = version
+        set_held(memory, slot, k, instant_s, value, version)
         count_windows(memory, placement, changes, slot, first_s, last_s, 1)
-    memory.held_value[slot, k] = value
-    memory.held_version[slot, k] = version
-    if instant_s == memory.before_s[slot]:
+    else:
+        set_held(memory, slot, k, instant_s, value, version)
+    if memory.series[slot].flags & BEFORE_HELD == 0 and instant_s == memory.before_s[slot]:
         memory.before_value[slot] = value
     return _APPLIED
 
 
-@nb.njit(
-    nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64, nb.int64, nb.int64),
-    nogil=True,
-    cache=True,
-)
+@kernel(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64, nb.int64, nb.int64))
 def insert(
     memory: SeriesMemory,
     placement: Placement,
@@ -234,64 +170,70 @@ def insert(
 ) -> int:
     """Takes a reading of an energy register that is older than its series' newest, by 48 hours at most (rule 11).
 
-    Returns an Outcome, or −1 when `changes` has no room.
+    Returns an Outcome, or CHANGES_FULL or MEMORY_FULL: what stands is not changed then.
     """
+    if memory.series[slot].holds == memory.held.shape[1] and not make_room(memory, slot, memory_s):
+        return MEMORY_FULL
     k = held_until(memory, slot, instant_s)
-    if k > 0 and memory.held_s[slot, k - 1] == instant_s:
+    if k > 0 and held_s(memory, slot, k - 1) == instant_s:
         return replace(memory, placement, changes, slot, k - 1, value, version, 0)
+    keep_before(memory, slot)
     edge_before_s = instant_s // QUARTER_S * QUARTER_S
     edge_after_s = -(-instant_s // QUARTER_S) * QUARTER_S
     if instant_s > memory.before_s[slot]:
-        memory.before_s[slot] = instant_s
-        memory.before_value[slot] = value
-    if k > 0 and memory.held_s[slot, k - 1] >= edge_before_s and edge_after_s >= memory.held_s[slot, k]:
+        set_before(memory, slot, instant_s, value)
+    if k > 0 and held_s(memory, slot, k - 1) >= edge_before_s and edge_after_s >= held_s(memory, slot, k):
         return _UNCHANGED  # no edge between it and either neighbour: it decides nothing
-    if memory.holds[slot] == memory.held_s.shape[1]:
-        forget(memory, slot, memory_s)
-        k = held_until(memory, slot, instant_s)
     first_s, last_s = touched_windows(memory, placement, slot, k, instant_s)
     if changes.used[0] + (last_s - first_s) // QUARTER_S + 1 > len(changes.zone):
-        return -1
+        return CHANGES_FULL
     count_windows(memory, placement, changes, slot, first_s, last_s, -1)
     put_in(memory, slot, k, instant_s, value, version)
     count_windows(memory, placement, changes, slot, first_s, last_s, 1)
-    if k + 1 < memory.holds[slot] - 1 and not decides(memory, slot, k + 1):
+    if k + 1 < memory.series[slot].holds - 1 and not decides(memory, slot, k + 1):
         take_out(memory, slot, k + 1)
     if k > 0 and not decides(memory, slot, k - 1):
         take_out(memory, slot, k - 1)
     return _APPLIED
 
 
-@nb.njit(nb.int64(MEMORY_TYPE, nb.int64, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
+@kernel(nb.int64(MEMORY_TYPE, nb.int64, nb.int64, nb.int64, nb.int64))
 def take_momentary(memory: SeriesMemory, slot: int, instant_s: int, value: int, version: int) -> int:
     """Takes a reading of 1.7.0, 2.7.0 or soc: only the newest stands; never pending, never in conflict (rule 11)."""
-    if memory.holds[slot] == 0 or instant_s > memory.held_s[slot, 0]:
-        if memory.holds[slot] > 0:
-            remember_pace(memory, slot, memory.held_s[slot, 0], instant_s)
-        memory.held_s[slot, 0] = instant_s
-    elif instant_s < memory.held_s[slot, 0] or version <= memory.held_version[slot, 0]:
+    if memory.series[slot].holds == 0 or instant_s > held_s(memory, slot, 0):
+        if memory.series[slot].holds > 0:
+            remember_pace(memory, slot, instant_s - held_s(memory, slot, 0))
+    elif instant_s < held_s(memory, slot, 0) or version <= held_version(memory, slot, 0):
         return _UNCHANGED
-    memory.held_value[slot, 0] = value
-    memory.held_version[slot, 0] = version
-    memory.holds[slot] = 1
+    set_held(memory, slot, 0, instant_s, value, version)
+    memory.series[slot].holds = 1
     return _APPLIED
 
 
-@nb.njit(
-    nb.int64(
-        MEMORY_TYPE,
-        PLACEMENT_TYPE,
-        CHANGES_TYPE,
-        nb.types.Array(nb.int32, 1, "C", readonly=True),
-        nb.types.Array(nb.int64, 1, "C", readonly=True),
-        nb.types.Array(nb.int64, 1, "C", readonly=True),
-        nb.types.Array(nb.int32, 1, "C", readonly=True),
-        nb.int64,
-        nb.int64,
-        nb.int8[::1],
-    ),
-    nogil=True,
-    cache=True,
+@kernel(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, nb.int64, nb.int64, nb.int64, nb.int64, nb.int64))
+def apply_one(
+    memory: SeriesMemory,
+    placement: Placement,
+    changes: Changes,
+    slot: int,
+    instant_s: int,
+    value: int,
+    version: int,
+    memory_s: int,
+) -> int:
+    """Applies any reading; returns an Outcome, or CHANGES_FULL or MEMORY_FULL."""
+    if placement.register[slot] >= ENERGY_REGISTERS:
+        return take_momentary(memory, slot, instant_s, value, version)
+    newest_s = newest_held_s(memory, slot) if memory.series[slot].holds > 0 else EARLIEST_INSTANT_S - 1
+    if instant_s > newest_s:
+        return append(memory, placement, changes, slot, instant_s, value, version, memory_s)
+    if instant_s < newest_s - memory_s:
+        return _PENDING
+    return insert(memory, placement, changes, slot, instant_s, value, version, memory_s)
+
+
+@kernel(
+    nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, CHANGES_TYPE, *READING_TYPES, nb.int64, nb.int64, nb.int8[::1], nb.int64[::1])
 )
 def apply_readings(
     memory: SeriesMemory,
@@ -304,47 +246,25 @@ def apply_readings(
     begin: int,
     memory_s: int,
     outcome: Int8Array,
+    outcomes: Int64Array,
 ) -> int:
     """Applies readings begin … end in the order of the log; outcome[k] becomes an Outcome each (rule 10).
 
     Arrays of n readings: slot, ts_s (seconds since 1970), value (Wh, W), version; `memory_s` is the reach of the
-    memory, 48 hours. Slots lie inside the memory. Returns how many of the n were applied: fewer when `changes` is full.
+    memory, 48 hours. Slots lie inside the memory. To outcomes[outcome] is added how many there were. Returns how many
+    of the n were applied: fewer when `changes` or the memory is full, and then outcome[k] of the next says which:
+    CHANGES_FULL or MEMORY_FULL.
     """
-    for i in range(begin, len(slot)):
-        s = slot[i]
-        instant_s = ts_s[i]
-        if placement.register[s] >= ENERGY_REGISTERS:
-            outcome[i] = take_momentary(memory, s, instant_s, value[i], version[i])
-            continue
-        count = memory.holds[s]
-        newest_s = memory.held_s[s, count - 1] if count > 0 else EARLIEST_INSTANT_S - 1
-        if (
-            instant_s == newest_s + QUARTER_S
-            and newest_s % QUARTER_S == 0
-            and count < memory.held_s.shape[1]
-            and changes.used[0] < len(changes.zone)
-            and placement.first_exchange[s] == placement.first_exchange[s + 1]
-        ):
-            # The regular quarter of an hour, in place: passing the arrays to `append` would cost ten times as much.
-            newest_value = memory.held_value[s, count - 1]
-            count_energy(placement, changes, s, newest_s, value[i] - newest_value, True, 1)
-            memory.held_s[s, count] = instant_s
-            memory.held_value[s, count] = value[i]
-            memory.held_version[s, count] = version[i]
-            memory.holds[s] = count + 1
-            remember_pace(memory, s, newest_s, instant_s)
-            memory.before_s[s] = newest_s
-            memory.before_value[s] = newest_value
-            outcome[i] = _APPLIED
-        elif instant_s > newest_s:
-            if append(memory, placement, changes, s, instant_s, value[i], version[i], memory_s) == 0:
-                return i
-            outcome[i] = _APPLIED
-        elif instant_s < newest_s - memory_s:
-            outcome[i] = _PENDING
-        else:
-            result = insert(memory, placement, changes, s, instant_s, value[i], version[i], memory_s)
-            if result < 0:
-                return i
-            outcome[i] = result
-    return len(slot)
+    i = begin
+    while True:
+        first = i
+        i = apply_regular(memory, placement, changes, slot, ts_s, value, version, first, outcome)
+        outcomes[_APPLIED] += i - first
+        if i == len(slot):
+            return i
+        result = apply_one(memory, placement, changes, int(slot[i]), ts_s[i], value[i], version[i], memory_s)
+        outcome[i] = result
+        if result < 0:
+            return i
+        outcomes[result] += 1
+        i += 1

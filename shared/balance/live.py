@@ -8,8 +8,19 @@ from enum import IntEnum
 import numba as nb
 import numpy as np
 
-from shared.balance.edges import MEMORY_TYPE, PLACEMENT_TYPE, edge, shift_at
-from shared.balance.memory import GAPS, UNKNOWN, Int8Array, Int32Array, Int64Array, SeriesMemory
+from shared.balance.edges import edge, shift_at
+from shared.balance.held import before_newest, held_value, newest_held_s
+from shared.balance.kernel_types import MEMORY_TYPE, PLACEMENT_TYPE, kernel
+from shared.balance.memory import (
+    GAPS,
+    STEADY,
+    UNKNOWN,
+    Int8Array,
+    Int32Array,
+    Int64Array,
+    SeriesMemory,
+    newest_readings,
+)
 from shared.balance.placement import Placement
 from shared.limits import QUARTER_S
 from shared.words import ENERGY_REGISTERS, MeterKind, Register
@@ -48,20 +59,29 @@ _HEARD_GRACE_S = 60
 _SEEN, _FRESH, _COUNTED = 1, 2, 4
 
 
-@nb.njit(nb.int64(MEMORY_TYPE, nb.int64), nogil=True, cache=True)
+@kernel(nb.int64(MEMORY_TYPE, nb.int64))
 def cadence_s(memory: SeriesMemory, slot: int) -> int:
     """The median of the series' last 8 gaps, between 10 s and 24 h; 15 minutes before there are two."""
-    known = min(memory.gaps[slot], GAPS)
+    series = memory.series[slot]
+    if series.flags & STEADY:
+        return QUARTER_S
+    known = min(series.gaps, GAPS)
     if known < 2:
         return _CADENCE_DEFAULT_S
-    gaps = np.sort(memory.gap_s[slot, :known])
-    median = int(np.int64(gaps[(known - 1) // 2]) + np.int64(gaps[known // 2])) // 2
+    middle = 0
+    for i in range(known):  # its rank among the gaps, equals by their place
+        rank = 0
+        for j in range(known):
+            gap_s, other_s = memory.gap_s[slot, i], memory.gap_s[slot, j]
+            rank += other_s < gap_s or (other_s == gap_s and j < i)
+        middle += int(memory.gap_s[slot, i]) * ((rank == (known - 1) // 2) + int(rank == known // 2))
+    median = middle // 2
     if median < _CADENCE_S_MIN:
         return _CADENCE_S_MIN
     return min(_CADENCE_S_MAX, median)
 
 
-@nb.njit(nb.int64(PLACEMENT_TYPE, nb.int64, nb.int64), nogil=True, cache=True)
+@kernel(nb.int64(PLACEMENT_TYPE, nb.int64, nb.int64))
 def place_at(placement: Placement, slot: int, instant_s: int) -> int:
     """The slot's place that holds `instant_s`, or −1."""
     for place in range(placement.first_place[slot], placement.first_place[slot + 1]):
@@ -70,43 +90,43 @@ def place_at(placement: Placement, slot: int, instant_s: int) -> int:
     return -1
 
 
-@nb.njit(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64), nogil=True, cache=True)
+@kernel(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64))
 def slope_w(memory: SeriesMemory, placement: Placement, slot: int) -> int:
     """The power between a register's last two readings, W; 0 before there are two or where it ran backwards."""
-    before_s = memory.before_s[slot]
-    newest_s = memory.held_s[slot, memory.holds[slot] - 1]
+    before_s, before_value = before_newest(memory, slot)
+    newest_s = newest_held_s(memory, slot)
     if before_s < 0 or newest_s <= before_s:
         return 0
-    energy_wh = memory.held_value[slot, memory.holds[slot] - 1] - memory.before_value[slot]
+    energy_wh = held_value(memory, slot, memory.series[slot].holds - 1) - before_value
     energy_wh += shift_at(placement, slot, newest_s) - shift_at(placement, slot, before_s)
     return max(energy_wh, 0) * 3600 // (newest_s - before_s)
 
 
-@nb.njit(nb.void(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int8[::1], nb.int64[:, ::1]), nogil=True, cache=True)
+@kernel(nb.void(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int8[::1], nb.int64[:, ::1]))
 def hear(memory: SeriesMemory, placement: Placement, now_s: int, meter_state: Int8Array, meter_w: Int64Array) -> None:
     """Notes which meters are heard (within two of their own cadences and a minute) and the power that they send.
 
     Arrays by meter [M] and [M, 2]; `meter_w` is −1 where a meter sends no fresh 1.7.0 or 2.7.0.
     """
-    for slot in range(len(memory.holds)):
+    for slot in range(len(memory.series)):
         meter = placement.meter[slot]
-        if meter < 0 or memory.holds[slot] == 0:
+        if meter < 0 or memory.series[slot].holds == 0:
             continue
-        newest_s = memory.held_s[slot, memory.holds[slot] - 1]
+        newest_s = newest_held_s(memory, slot)
         meter_state[meter] |= _SEEN
         if newest_s < now_s - 2 * cadence_s(memory, slot) - _HEARD_GRACE_S:
             continue
         meter_state[meter] |= _FRESH
         register = placement.register[slot]
         if ENERGY_REGISTERS <= register < _STATE_OF_CHARGE:
-            meter_w[meter, register - ENERGY_REGISTERS] = memory.held_value[slot, 0]
+            meter_w[meter, register - ENERGY_REGISTERS] = held_value(memory, slot, 0)
 
 
-@nb.njit(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64, nb.int64), nogil=True, cache=True)
+@kernel(nb.int64(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int64, nb.int64))
 def energy_so_far(memory: SeriesMemory, placement: Placement, slot: int, now_s: int, power_w: int) -> int:
     """A series' energy since the running window began, Wh: what is known of it, and `power_w` from there on to now."""
     window_s = now_s // QUARTER_S * QUARTER_S
-    newest_s = memory.held_s[slot, memory.holds[slot] - 1]
+    newest_s = newest_held_s(memory, slot)
     since_s, known_wh = window_s, 0
     if newest_s >= window_s:
         start, start_width_s = edge(memory, placement, slot, window_s)
@@ -115,16 +135,12 @@ def energy_so_far(memory: SeriesMemory, placement: Placement, slot: int, now_s: 
             if newest_s >= end_s:
                 end, end_width_s = edge(memory, placement, slot, end_s)
                 return max(end - start, 0) if end_width_s != UNKNOWN else 0
-            newest = memory.held_value[slot, memory.holds[slot] - 1] + shift_at(placement, slot, newest_s)
+            newest = held_value(memory, slot, memory.series[slot].holds - 1) + shift_at(placement, slot, newest_s)
             since_s, known_wh = newest_s, max(newest - start, 0)
     return known_wh + max(now_s - since_s, 0) * power_w // 3600
 
 
-@nb.njit(
-    nb.void(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int8[::1], nb.int64[:, ::1], nb.int64[:, ::1]),
-    nogil=True,
-    cache=True,
-)
+@kernel(nb.void(MEMORY_TYPE, PLACEMENT_TYPE, nb.int64, nb.int8[::1], nb.int64[:, ::1], nb.int64[:, ::1]))
 def sum_zones(
     memory: SeriesMemory,
     placement: Placement,
@@ -135,7 +151,7 @@ def sum_zones(
 ) -> None:
     """Adds every valid series' share to its zone's row of `zones` [Z, LIVE_COLUMNS]; `hear` has filled the rest."""
     window_end_s = now_s // QUARTER_S * QUARTER_S + QUARTER_S
-    for slot in range(len(memory.holds)):
+    for slot in range(len(memory.series)):
         meter = placement.meter[slot]
         if meter < 0:
             continue
@@ -150,14 +166,14 @@ def sum_zones(
             for flow in range(2):
                 if meter_w[meter, flow] >= 0:
                     row[_POWER + 2 * (placement.kind[place] == _STORAGE) + flow] += meter_w[meter, flow]
-        if memory.holds[slot] == 0:
+        if memory.series[slot].holds == 0:
             continue
-        row[_NEWEST] = max(row[_NEWEST], memory.held_s[slot, memory.holds[slot] - 1])
+        row[_NEWEST] = max(row[_NEWEST], newest_held_s(memory, slot))
         if meter_state[meter] & _FRESH == 0:
             continue
         register = placement.register[slot]
         if register == _STATE_OF_CHARGE:
-            row[_SOC] += memory.held_value[slot, 0]
+            row[_SOC] += held_value(memory, slot, 0)
             row[_SOC_KNOWN] += 1
         elif register < ENERGY_REGISTERS:
             column = 2 * (placement.kind[place] == _STORAGE) + register
@@ -170,7 +186,7 @@ def sum_zones(
             row[_EXPECTED + column] += so_far_wh + (window_end_s - now_s) * power_w // 3600
 
 
-@nb.njit(nb.void(nb.int32[::1], nb.int64[:, ::1]), nogil=True, cache=True)
+@kernel(nb.void(nb.int32[::1], nb.int64[:, ::1]))
 def sum_upwards(zone_parent: Int32Array, zones: Int64Array) -> None:
     """Adds each zone's row to its parent's; parents come before their children in the topology."""
     for zone in range(len(zone_parent) - 1, -1, -1):
@@ -198,7 +214,7 @@ def live_zones(memory: SeriesMemory, placement: Placement, now_s: int, meters: i
 def newest_instants(memory: SeriesMemory) -> tuple[Int64Array, Int64Array]:
     """The slots that were heard, and the instants of their newest readings."""
     slots = np.flatnonzero(memory.holds > 0)
-    return slots, memory.held_s[slots, memory.holds[slots] - 1]
+    return slots, newest_readings(memory, slots)["ts_s"].astype(np.int64)
 
 
 def event_now(memory: SeriesMemory) -> int | None:

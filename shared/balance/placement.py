@@ -5,10 +5,29 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from shared.balance.memory import Int8Array, Int32Array, Int64Array
+from shared.balance.memory import Int8Array, Int32Array, Int64Array, Records
+from shared.limits import INSTANT_S_MAX
+from shared.words import ENERGY_REGISTERS, MeterKind
 
 if TYPE_CHECKING:
     from shared.topology.index import Topology
+
+
+REGULAR_RECORD = np.dtype(
+    [
+        ("energy_wh_max", np.int64),
+        ("valid_from_s", np.uint32),
+        ("valid_to_s", np.uint32),
+        ("zone", np.int32),
+        ("kind", np.int8),
+        ("pool", np.int8),
+        ("register", np.int8),
+        ("special", np.int8),
+    ],
+    align=True,
+)
+"""Where a series of one place counts, in 24 bytes; `special` is 1 where it has not one place, or exchanges, or measures
+a boundary or no energy: then the columns of Placement say it."""
 
 
 class Placement(NamedTuple):
@@ -17,6 +36,8 @@ class Placement(NamedTuple):
     The places of slot s are first_place[s] … first_place[s + 1] − 1, in the order of time, never overlapping.
     """
 
+    regular: Records
+    """[S] a REGULAR_RECORD each: what the kernel asks first, of the columns below."""
     register: Int8Array
     """[S] the register's code; -1 for a slot that the topology does not know."""
     meter: Int32Array
@@ -71,24 +92,53 @@ def place(topology: "Topology", partition: int, slots_min: int = 0) -> Placement
     exchange_slot = topology.series_slot[topology.exchange_series[exchange]].astype(np.int64)
     order = np.lexsort((topology.exchange_at_s[exchange], exchange_slot))
     exchange, exchange_slot = exchange[order], exchange_slot[order]
-    return Placement(
-        register=register,
-        meter=meter,
-        first_place=_ranges(place_slot, slots),
-        zone=topology.row_zone[place_row].astype(np.int32),
-        kind=topology.row_kind[place_row].astype(np.int8),
-        pool=topology.row_pool[place_row].astype(np.int8),
-        energy_wh_max=topology.row_max_wh[place_row].astype(np.int64),
-        valid_from_s=topology.row_valid_from_s[place_row].astype(np.int64),
-        valid_to_s=topology.row_valid_to_s[place_row].astype(np.int64),
-        zone_parent=topology.zone_parent.astype(np.int32),
-        zone_id=topology.zone_id.astype(np.int32),
-        first_exchange=_ranges(exchange_slot, slots),
-        exchange_at_s=topology.exchange_at_s[exchange].astype(np.int64),
-        exchange_last_wh=topology.exchange_last_wh[exchange].astype(np.int64),
-        exchange_first_wh=topology.exchange_first_wh[exchange].astype(np.int64),
-        exchange_blank=topology.exchange_blank[exchange].astype(np.int8),
+    return with_regular(
+        Placement(
+            regular=regular_records(0),
+            register=register,
+            meter=meter,
+            first_place=_ranges(place_slot, slots),
+            zone=topology.row_zone[place_row].astype(np.int32),
+            kind=topology.row_kind[place_row].astype(np.int8),
+            pool=topology.row_pool[place_row].astype(np.int8),
+            energy_wh_max=topology.row_max_wh[place_row].astype(np.int64),
+            valid_from_s=topology.row_valid_from_s[place_row].astype(np.int64),
+            valid_to_s=topology.row_valid_to_s[place_row].astype(np.int64),
+            zone_parent=topology.zone_parent.astype(np.int32),
+            zone_id=topology.zone_id.astype(np.int32),
+            first_exchange=_ranges(exchange_slot, slots),
+            exchange_at_s=topology.exchange_at_s[exchange].astype(np.int64),
+            exchange_last_wh=topology.exchange_last_wh[exchange].astype(np.int64),
+            exchange_first_wh=topology.exchange_first_wh[exchange].astype(np.int64),
+            exchange_blank=topology.exchange_blank[exchange].astype(np.int8),
+        )
     )
+
+
+def regular_records(slots: int) -> Records:
+    """Records of `slots` series that are all special."""
+    records = np.zeros(slots, REGULAR_RECORD)
+    records["special"] = 1
+    return records
+
+
+def with_regular(placement: Placement) -> Placement:
+    """The placement with its records of regular series as its columns say."""
+    records = regular_records(len(placement.register))
+    first, end = placement.first_place[:-1], placement.first_place[1:]
+    energy = (placement.register >= 0) & (placement.register < ENERGY_REGISTERS)
+    slots = np.flatnonzero((end - first == 1) & (np.diff(placement.first_exchange) == 0) & energy)
+    place = first[slots]
+    measures = placement.kind[place] != MeterKind.BOUNDARY.code
+    slots, place = slots[measures], place[measures]
+    regular = np.zeros(len(slots), REGULAR_RECORD)
+    for name in ("energy_wh_max", "zone", "kind", "pool"):
+        regular[name] = getattr(placement, name)[place]
+    for name in ("valid_from_s", "valid_to_s"):
+        regular[name] = np.clip(getattr(placement, name)[place], 0, INSTANT_S_MAX)
+    regular["register"] = placement.register[slots]
+    records[slots] = regular
+    return placement._replace(regular=records)
 
 
 def _places(

@@ -13,7 +13,7 @@ from services.balancer.partition import Partition
 from services.balancer.tail import Tail
 from services.balancer.writer import FlushWriter
 from shared.archive.files import Archive
-from shared.balance.kernel import forget
+from shared.balance.held import forget
 from shared.limits import MEMORY_S
 from shared.readings_message import ReadingColumns
 from shared.words import ENERGY_REGISTERS

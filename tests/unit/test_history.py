@@ -6,19 +6,18 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.balancer.history_lane import remember
 from shared.balance.changes import empty_changes
 from shared.balance.counting import count_memory, roll_up
 from shared.balance.history import (
     History,
     count_ranges,
     narrow_placement,
-    remember_late,
     standing,
     touched_ranges,
     whole_memory,
     with_late,
 )
-from shared.balance.kernel import apply_readings
 from shared.balance.late import LateReadings, late_flags, packed, unpacked
 from shared.balance.memory import COMPLETE_S, empty_memory
 from shared.balance.reference import ReferenceBalance, ReferencePlace, ReferenceSeries
@@ -27,6 +26,7 @@ from tests.unit.test_kernel_equals_reference import (
     DAY,
     ZONE_PARENT,
     Reading,
+    apply_all,
     fresh,
     placement_of,
     series_of_a_meter,
@@ -61,14 +61,14 @@ class Lane:
 
     def __post_init__(self) -> None:
         self.placement = placement_of(self.series)
-        self.memory = empty_memory(len(self.series), MEMORY_S)
+        self.memory = empty_memory(len(self.series))
         self.leaves = empty_changes(2**14)
         self.taken = [[] for _ in self.series]
 
     def stream(self, reading: Reading) -> int:
         """Applies a reading in the stream; its outcome."""
         outcome = np.zeros(1, np.int8)
-        read = apply_readings(self.memory, self.placement, self.leaves, *columns([reading]), 0, MEMORY_S, outcome)
+        self.memory, read = apply_all(self.memory, self.placement, self.leaves, columns([reading]), outcome, MEMORY_S)
         assert read == 1
         if outcome[0] != Outcome.PENDING:
             self.taken[reading[0]].append(reading)
@@ -84,8 +84,9 @@ class Lane:
             ranges = touched_ranges(result.history, narrow, result.changed)
             assert count_ranges(whole_memory(history), narrow, self.leaves, *ranges, -1) == 1
             assert count_ranges(whole_memory(result.history), narrow, self.leaves, *ranges, 1) == 1
-            new = [column[result.changed] for column in result.history]
-            remember_late(self.memory, slot, MEMORY_S, *new)  # type: ignore[arg-type]
+            new = result.history
+            which = result.changed
+            remember(self, slot, History(new.ts_s[which], new.value[which], new.version[which]), MEMORY_S)
         return [int(outcome) for outcome in result.outcome]
 
     def totals(self) -> dict[tuple[int, int], list[int]]:
@@ -133,7 +134,7 @@ def test_memory_after_late_readings_takes_back_what_it_counted(data: st.DataObje
         if lane.stream(reading) == Outcome.PENDING:
             late.append(reading)
     lane.drain(0, late)
-    assert lane.memory.holds[0] <= lane.memory.held_s.shape[1]
+    assert lane.memory.holds[0] <= lane.memory.capacity
     assert count_memory(lane.memory, lane.placement, lane.leaves, 0, -(2**62), -1) == 1
     since_s = int(lane.memory.since_s[0])
     if since_s != COMPLETE_S:

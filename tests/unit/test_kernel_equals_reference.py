@@ -11,9 +11,18 @@ from hypothesis import strategies as st
 
 from shared.balance.changes import SUMS, Changes, empty_changes
 from shared.balance.counting import count_memory, roll_up
-from shared.balance.kernel import apply_readings
-from shared.balance.memory import SeriesMemory, empty_memory
-from shared.balance.placement import Placement
+from shared.balance.held import newest_held_s, with_more_room
+from shared.balance.kernel import CHANGES_FULL, MEMORY_FULL, apply_readings
+from shared.balance.memory import (
+    HELD_AT_FIRST,
+    Int8Array,
+    Int32Array,
+    Int64Array,
+    SeriesMemory,
+    empty_memory,
+    held_max,
+)
+from shared.balance.placement import Placement, regular_records, with_regular
 from shared.balance.reference import ReferenceBalance, ReferenceExchange, ReferencePlace, ReferenceSeries
 from shared.limits import MEMORY_S
 from shared.words import MeterKind, Outcome, Register
@@ -31,23 +40,26 @@ def placement_of(series: Sequence[ReferenceSeries]) -> Placement:
     def runs(counts: list[int]) -> np.ndarray:
         return np.array([0, *np.cumsum(counts)], np.int32)
 
-    return Placement(
-        register=np.array([s.register.code for s in series], np.int8),
-        meter=np.arange(len(series), dtype=np.int32),
-        first_place=runs([len(s.places) for s in series]),
-        zone=np.array([p.zone for p in places], np.int32),
-        kind=np.array([p.kind.code for p in places], np.int8),
-        pool=np.array([p.pool for p in places], np.int8),
-        energy_wh_max=np.array([p.energy_wh_max for p in places], np.int64),
-        valid_from_s=np.array([p.valid_from_s for p in places], np.int64),
-        valid_to_s=np.array([p.valid_to_s for p in places], np.int64),
-        zone_parent=np.array(ZONE_PARENT, np.int32),
-        zone_id=np.arange(len(ZONE_PARENT), dtype=np.int32),
-        first_exchange=runs([len(s.exchanges) for s in series]),
-        exchange_at_s=np.array([e.at_s for e in exchanges], np.int64),
-        exchange_last_wh=np.array([e.last_wh or 0 for e in exchanges], np.int64),
-        exchange_first_wh=np.array([e.first_wh or 0 for e in exchanges], np.int64),
-        exchange_blank=np.array([e.last_wh is None for e in exchanges], np.int8),
+    return with_regular(
+        Placement(
+            regular=regular_records(0),
+            register=np.array([s.register.code for s in series], np.int8),
+            meter=np.arange(len(series), dtype=np.int32),
+            first_place=runs([len(s.places) for s in series]),
+            zone=np.array([p.zone for p in places], np.int32),
+            kind=np.array([p.kind.code for p in places], np.int8),
+            pool=np.array([p.pool for p in places], np.int8),
+            energy_wh_max=np.array([p.energy_wh_max for p in places], np.int64),
+            valid_from_s=np.array([p.valid_from_s for p in places], np.int64),
+            valid_to_s=np.array([p.valid_to_s for p in places], np.int64),
+            zone_parent=np.array(ZONE_PARENT, np.int32),
+            zone_id=np.arange(len(ZONE_PARENT), dtype=np.int32),
+            first_exchange=runs([len(s.exchanges) for s in series]),
+            exchange_at_s=np.array([e.at_s for e in exchanges], np.int64),
+            exchange_last_wh=np.array([e.last_wh or 0 for e in exchanges], np.int64),
+            exchange_first_wh=np.array([e.first_wh or 0 for e in exchanges], np.int64),
+            exchange_blank=np.array([e.last_wh is None for e in exchanges], np.int8),
+        )
     )
 
 
@@ -58,6 +70,29 @@ def totals_of(changes: Changes) -> dict[tuple[int, int], list[int]]:
         changes.zone[:used].tolist(), changes.window_s[:used].tolist(), changes.sums[:used].tolist(), strict=True
     )
     return {(zone, window): sums for zone, window, sums in rows if any(sums)}
+
+
+def none() -> Int64Array:
+    """No outcome yet."""
+    return np.zeros(len(Outcome), np.int64)
+
+
+def apply_all(
+    memory: SeriesMemory,
+    placement: Placement,
+    changes: Changes,
+    columns: tuple[Int32Array, Int64Array, Int64Array, Int32Array],
+    outcome: Int8Array,
+    memory_s: int = MEMORY_S,
+) -> tuple[SeriesMemory, int]:
+    """Applies readings, in a larger memory where it has to be; the memory after, and how many were applied."""
+    outcomes = np.zeros(len(Outcome), np.int64)
+    reached = apply_readings(memory, placement, changes, *columns, 0, memory_s, outcome, outcomes)
+    while reached < len(outcome) and outcome[reached] == MEMORY_FULL:
+        memory = with_more_room(memory, memory_s)
+        reached = apply_readings(memory, placement, changes, *columns, reached, memory_s, outcome, outcomes)
+    assert outcomes.tolist() == np.bincount(outcome[:reached], minlength=len(Outcome)).tolist()
+    return memory, reached
 
 
 def run_kernel(
@@ -73,10 +108,13 @@ def run_kernel(
             (np.array(c) for c in zip(*readings[begin:end], strict=True)) if begin < end else ([],) * 4
         )
         outcome = np.zeros(end - begin, np.int8)
-        reached = apply_readings(
-            memory, placement, leaves, np.array(slot, np.int32), np.array(ts, np.int64), np.array(value, np.int64),
-            np.array(version, np.int32), 0, MEMORY_S, outcome,
-        )  # fmt: skip
+        columns = (
+            np.array(slot, np.int32),
+            np.array(ts, np.int64),
+            np.array(value, np.int64),
+            np.array(version, np.int32),
+        )
+        memory, reached = apply_all(memory, placement, leaves, columns, outcome)
         assert reached == end - begin
         outcomes += outcome.tolist()
     assert roll_up(placement, leaves, total) == 1
@@ -184,7 +222,7 @@ def test_a_long_disordered_stream_never_outgrows_the_memory(step_s: int, seed: i
         reference.series[slot].readings[t] = (value, version)
     totals, outcomes, memory = run_kernel(placement_of(series), readings, [500, 501, 777])
     assert int(Outcome.PENDING) not in outcomes
-    assert memory.holds[0] <= memory.held_s.shape[1]
+    assert HELD_AT_FIRST < memory.holds[0] <= memory.capacity <= held_max(MEMORY_S)
     assert len(totals) == len(totals_quick(series[0], {t: v for _, t, v, _ in readings}))
     assert totals == totals_quick(series[0], {t: v for _, t, v, _ in readings})
 
@@ -239,7 +277,7 @@ def test_readings_400_days_apart_bracket_an_edge_and_a_second_more_does_not() ->
         outcome = np.zeros(2, np.int8)
         reached = apply_readings(
             memory, placement_of(series), changes, np.zeros(2, np.int32), np.array(instants_s, np.int64),
-            np.array([0, 4 * 400 * 86400], np.int64), np.zeros(2, np.int32), 0, MEMORY_S, outcome,
+            np.array([0, 4 * 400 * 86400], np.int64), np.zeros(2, np.int32), 0, MEMORY_S, outcome, none(),
         )  # fmt: skip
         assert reached == 2
         assert len(totals_of(changes)) == windows
@@ -253,8 +291,10 @@ def test_a_full_table_stops_before_a_reading_and_goes_on_with_room() -> None:
     ts, value = np.array([DAY, DAY + 900, DAY + 86400], np.int64), np.array([0, 10, 1000], np.int64)
     outcome = np.full(3, 9, np.int8)
     batch = (np.zeros(3, np.int32), ts, value, np.zeros(3, np.int32))
-    assert apply_readings(memory, placement_of(series), changes, *batch, 0, MEMORY_S, outcome) == 2
-    assert memory.held_s[0, memory.holds[0] - 1] == DAY + 900 and outcome[2] == 9
+    assert (
+        apply_readings(memory, placement_of(series), changes, *batch, 0, MEMORY_S, outcome, none()) == 2
+    )
+    assert newest_held_s(memory, 0) == DAY + 900 and outcome[2] == CHANGES_FULL
     more = empty_changes(128)
-    assert apply_readings(memory, placement_of(series), more, *batch, 2, MEMORY_S, outcome) == 3
+    assert apply_readings(memory, placement_of(series), more, *batch, 2, MEMORY_S, outcome, none()) == 3
     assert sum(sums[0] for sums in totals_of(more).values()) == 990

@@ -3,6 +3,7 @@
 import numpy as np
 
 from shared.balance.live import LiveColumn, event_now, live_zones
+from shared.balance.memory import HELD_RECORD, empty_memory, put_held
 from tests.unit.small_topology import OTHER, STATION, TOWN
 from tests.unit.test_partition import DAY, fresh, message
 
@@ -58,6 +59,7 @@ def test_event_time_is_what_one_in_a_hundred_has_reached() -> None:
     assert event_now(partition.memory) is None
     partition.apply(0, message([(0, 900, 1), (1, 4000, 1)]))
     assert event_now(partition.memory) == DAY + 4000
-    memory = partition.memory
-    many = memory._replace(holds=np.ones(300, np.int32), held_s=np.arange(300, dtype=np.int64).reshape(300, 1) + DAY)
+    many = empty_memory(300)
+    many.holds[:] = 1
+    put_held(many, np.arange(300), np.array([(DAY + k, 0, 0) for k in range(300)], HELD_RECORD))
     assert event_now(many) == DAY + 297  # three of 300 have reached it

@@ -20,6 +20,7 @@ from services.balancer.history_lane import LateChunk
 from services.balancer.partition import Partition
 from shared.archive.history import ArchivedReadings
 from shared.balance.late import LateReadings
+from shared.balance.memory import held_readings
 from shared.database.tables import SUM_COLUMNS
 from shared.limits import FLUSH_ROWS_MAX, MESSAGE_BYTES_MAX
 from shared.readings_message import ReadingColumns
@@ -224,7 +225,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_only_two_are_kept(tmp_path: Pat
     assert len(list(tmp_path.rglob("*.checkpoint"))) == 2
     newest = newest_checkpoint(tmp_path, 0, 3, 0)
     assert newest is not None and newest.next_offset == 3
-    assert newest.memory.held_value[0, :3].tolist() == [0, 10, 20]
+    assert held_readings(newest.memory, np.zeros(1, np.int64))["value"].tolist() == [0, 10, 20]
     content = bytearray(written.read_bytes())
     content[-100] ^= 1
     written.write_bytes(content)
