@@ -1,9 +1,9 @@
 """The job as a bytewax dataflow, in one worker.
 
 Decoding is done a batch at a time (`flat_map_batch`, as its documents advise for speed), the differences by a stateful
-operator that is given a zone's readings of a batch together, the sums by windows on event time that wait for late
-readings and do not sort (`ordered=False`). More workers would be threads under one interpreter lock. Recovery is left
-off, as by default: it keeps nothing on disk.
+operator that is given a zone's readings of a batch together and adds them up by window, the sums by windows on event
+time that wait for late readings and do not sort (`ordered=False`). More workers would be threads under one interpreter
+lock. Recovery is left off, as by default: it keeps nothing on disk.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 import bytewax.operators as op
 import bytewax.operators.windowing as win
 import orjson
-from bytewax.connectors.kafka import KafkaSourceMessage
-from bytewax.connectors.kafka import operators as kafka
+from bytewax.connectors.kafka import KafkaSource, KafkaSourceMessage
 from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 from bytewax.testing import TestingSink, run_main
@@ -21,10 +20,12 @@ from bytewax.testing import TestingSink, run_main
 from deploy.bench.peer_job import CONSUMER_CONFIGURATION, PeerJob, QuarterOfText, Stopwatch, Sums, run_job
 from deploy.bench.peer_series import Series, advance, new_series
 from shared.limits import QUARTER_S
+from shared.words import Register
 
 _MESSAGES_AT_ONCE = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _QUARTER = timedelta(seconds=QUARTER_S)
+_INJECTED = Register.INJECTED.value
 
 _Reading = tuple[str, int, int]
 """Series, quarter of its edge, register in Wh."""
@@ -40,17 +41,17 @@ class _Differences(StatefulBatchLogic):
         self._series: dict[str, Series] = state or {}
 
     def on_batch(self, values: list[_Reading]) -> tuple[Iterable[_Energy], bool]:
-        """Energy that the readings complete; the state stays."""
-        found: list[_Energy] = []
+        """Energy that the readings complete, by window; the state stays."""
+        found: dict[int, list[int]] = {}
         series_of = self._series
         for name, quarter, value_wh in values:
             series = series_of.get(name)
             if series is None:
                 series = series_of[name] = new_series(self._begin_quarter)
             for window, energy_wh in advance(series, quarter, value_wh):
-                start = _EPOCH + window * _QUARTER
-                found.append((start, 0, energy_wh) if name.endswith("2.8.0") else (start, energy_wh, 0))
-        return found, StatefulBatchLogic.RETAIN
+                found.setdefault(window, [0, 0])[name.endswith(_INJECTED)] += energy_wh
+        energy = [(_EPOCH + window * _QUARTER, sums[0], sums[1]) for window, sums in found.items()]
+        return energy, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> dict[str, Series]:
         """Never asked for without recovery."""
@@ -79,16 +80,14 @@ def work(job: PeerJob, watch: Stopwatch) -> Sums:
     windows: list[tuple[str, tuple[int, tuple[int, int]]]] = []
     begin_quarter = job.begin_s // QUARTER_S
     flow = Dataflow("zone_energy")
-    source = kafka.input(
-        "readings",
-        flow,
+    source = KafkaSource(
         brokers=[job.kafka],
         topics=[job.topic],
         tail=False,
         add_config={name: str(value) for name, value in CONSUMER_CONFIGURATION.items()},
         batch_size=_MESSAGES_AT_ONCE,
     )
-    readings = op.flat_map_batch("decode", source.oks, _decoder(watch))
+    readings = op.flat_map_batch("decode", op.input("readings", flow, source), _decoder(watch))
     energy = op.stateful_batch("differences", readings, lambda state: _Differences(begin_quarter, state))
     sums = win.fold_window(
         "sums",
@@ -102,6 +101,7 @@ def work(job: PeerJob, watch: Stopwatch) -> Sums:
     )
     op.output("collect", sums.down, TestingSink(windows))
     run_main(flow)
+    watch.end()
     return {(zone, number * QUARTER_S): sum_wh for zone, (number, sum_wh) in windows}
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import orjson
 
 from shared.limits import QUARTER_S
+from shared.words import Register
 
 Sums = Mapping[tuple[str, int], tuple[int, int]]
 """By zone and start of the window (in seconds): Wh withdrawn (1.8.0) and injected (2.8.0)."""
@@ -93,20 +94,27 @@ class PeerOutcome:
 
 
 class Stopwatch:
-    """Time and processor time of this process, from its first message on."""
+    """Time and processor time of this process, from its first message to its complete answer."""
 
     def __init__(self) -> None:
         """Does not run yet."""
-        self._began: tuple[float, float] | None = None
+        self._began = self._ended = (0.0, 0.0)
 
     def begin(self) -> None:
         """The first message is here."""
-        self._began = time.monotonic(), time.process_time()
+        self._began = _now()
+
+    def end(self) -> None:
+        """The answer is complete; what is still closed is not in the time."""
+        self._ended = _now()
 
     def read(self) -> tuple[float, float]:
-        """Seconds and processor seconds since the begin."""
-        assert self._began is not None
-        return time.monotonic() - self._began[0], time.process_time() - self._began[1]
+        """Seconds and processor seconds from begin to end."""
+        return self._ended[0] - self._began[0], self._ended[1] - self._began[1]
+
+
+def _now() -> tuple[float, float]:
+    return time.monotonic(), time.process_time()
 
 
 def run_job(work: Callable[[PeerJob, Stopwatch], Sums]) -> None:
@@ -137,5 +145,5 @@ def sums_of(energy_wh: Mapping[tuple[str, str, int], int]) -> Sums:
     """The sums from energy by zone, register and number of the quarter."""
     sums: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
     for (zone, register, quarter), wh in energy_wh.items():
-        sums[zone, quarter * QUARTER_S][register == "2.8.0"] += wh
+        sums[zone, quarter * QUARTER_S][register == Register.INJECTED] += wh
     return {place: (withdrawn, injected) for place, (withdrawn, injected) in sums.items()}

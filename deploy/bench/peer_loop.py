@@ -82,6 +82,7 @@ def _batches(job: PeerJob, watch: Stopwatch) -> Iterator[list[Message]]:
             raise KafkaException(failed[0])
         missing -= len(messages)
         yield messages
+    watch.end()
     consumer.close()
 
 

@@ -35,6 +35,7 @@ def work(job: PeerJob, watch: Stopwatch) -> Sums:
             watch.begin()
         missing -= 1
         if not missing:
+            watch.end()
             application.stop()
 
     application = Application(

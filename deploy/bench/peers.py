@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from deploy.bench.report import Report, show
+from shared.errors import BilansError
 
 READINGS = 1_000_000
 METERS = 10_000
@@ -33,7 +34,7 @@ def peers(
 
     Example: ./bilans bench peers --readings 2000000 --only bilans --only kafka-streams --save bench.jsonl
     """
-    from deploy.bench.peers_run import COLUMNS, PeersOptions, check_names, run_peers
+    from deploy.bench.peers_run import BILANS, COLUMNS, PeersOptions, check_names, run_peers
     from deploy.bench.progress import BenchProgress
     from deploy.bench.stack import run
 
@@ -50,8 +51,10 @@ def peers(
     )
     with BenchProgress() as progress:
         rows = run(run_peers(options, progress))
+    if not any(row.seconds is not None for row in rows):
+        raise BilansError(f"None of these ran: {rows[0].name}: {rows[0].note}.")
     # What a peer gets wrong is its own affair: it is told so, and gets no speed.
-    report.exact = rows[0].exact
+    report.exact = all(row.exact for row in rows if row.name == BILANS) and any(row.exact for row in rows)
     report.checks = {f"{row.figure_name}_difference_wh": row.difference_wh for row in rows if row.seconds is not None}
     report.rows = [row.cells() for row in rows]
     report.figures = {f"{row.figure_name}_readings_per_second": row.readings_per_second for row in rows if row.exact}

@@ -48,7 +48,7 @@ import org.apache.kafka.streams.state.Stores;
  * <p>Tuned as its documents say: a thread for each core, stores in memory and with caches (so that a changelog gets
  * each key once a commit), large fetches, and a grace of days, since with less than a day it drops most of a replayed
  * past and is then wrong. A message's key is its zone, so nothing is repartitioned. Guarantees are its defaults: at
- * least once, every store with a changelog topic. The just-in-time compiler is warmed by a first pass over a part of
+ * least once, every store with a changelog topic. The just-in-time compiler is warmed by a first pass over half of
  * the topic, with an application of its own, that is not in the time told.
  *
  * <p>The one argument is the job as JSON, as in peer_job.py; so is the outcome that it writes.
@@ -59,7 +59,7 @@ public final class ZoneEnergy {
     private static final Duration GRACE = Duration.ofDays(8);
     private static final String REGISTERS = "registers";
     private static final String INJECTED = "2.8.0";
-    private static final int WARMING_PART = 5;
+    private static final int WARMING_PART = 2;
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final JsonNode job;
@@ -67,6 +67,7 @@ public final class ZoneEnergy {
     private final long deliveries;
     private final AtomicLong handled = new AtomicLong();
     private volatile long beganNs;
+    private volatile long answeredNs;
     private volatile Duration cpuBegan;
     private final CountDownLatch done = new CountDownLatch(1);
     private final Map<String, Map<Long, long[]>> sums = new ConcurrentHashMap<>();
@@ -84,7 +85,7 @@ public final class ZoneEnergy {
         new ZoneEnergy(job, "bench-peer-kafka-streams-warming", deliveries / WARMING_PART).run();
         ZoneEnergy measured = new ZoneEnergy(job, "bench-peer-kafka-streams", deliveries);
         measured.run();
-        measured.write((System.nanoTime() - measured.beganNs) / 1e9, cpu().minus(measured.cpuBegan).toMillis() / 1e3);
+        measured.write((measured.answeredNs - measured.beganNs) / 1e9, cpu().minus(measured.cpuBegan).toMillis() / 1e3);
         System.exit(0);
     }
 
@@ -102,7 +103,7 @@ public final class ZoneEnergy {
         });
         streams.start();
         done.await();
-        // Commits and empties the caches: only then is the answer complete.
+        // Commits and empties the caches: with the last of that the answer is complete.
         streams.close(Duration.ofSeconds(30));
     }
 
@@ -147,8 +148,11 @@ public final class ZoneEnergy {
                     Stores.inMemoryWindowStore("sums", GRACE.plus(QUARTER), QUARTER, false))
                     .withKeySerde(Serdes.String()).withValueSerde(ENERGY).withCachingEnabled())
             .toStream()
-            .foreach((zone, energy) -> sums.computeIfAbsent(zone.key(), key -> new ConcurrentHashMap<>())
-                .put(zone.window().start() / 1000, energy));
+            .foreach((zone, energy) -> {
+                sums.computeIfAbsent(zone.key(), key -> new ConcurrentHashMap<>())
+                    .put(zone.window().start() / 1000, energy);
+                answeredNs = System.nanoTime();
+            });
         return builder.build();
     }
 

@@ -14,8 +14,11 @@ LOCK = Path(__file__).with_name("jars.lock")
 _SOURCE = Path(__file__).with_name("ZoneEnergy.java")
 _JAVA_LEVEL = "17"
 """What the source is written in; the JVM is newer."""
-_JVM = ("-Xmx4g", "-XX:+UseParallelGC")
-"""The collector with the highest throughput; so much heap that it seldom works."""
+_JVM = (
+    "-Xmx4g",  # so much that the collector seldom works
+    "-XX:+UseParallelGC",  # the one with the highest throughput
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+)
 
 
 def kafka_streams_command(folder: Path) -> list[str]:
