@@ -45,15 +45,20 @@ async def fill_json(
     blocks: Iterable[Deliveries],
     per_message: int,
     show: Callable[[int], None] = lambda done: None,
-) -> None:
-    """Appends `blocks` to `bilans.readings.json`, `per_message` readings a message; batches go round its partitions."""
-    done = 0
+) -> int:
+    """Appends `blocks` to `bilans.readings.json`, `per_message` readings a message; batches go round its partitions.
+
+    Returns the bytes of all values.
+    """
+    done = size = 0
     async with _Filling(settings) as filling:
         for block in blocks:
             messages = await asyncio.to_thread(json_messages, cluster, block, per_message)
             await filling.send_in_batches(READINGS_JSON, messages, settings.partitions)
             done += len(block)
+            size += sum(map(len, messages))
             show(done)
+    return size
 
 
 class _Filling:

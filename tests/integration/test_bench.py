@@ -56,3 +56,19 @@ def test_a_drain_is_exact_and_tells_its_speed(tmp_path: Path, form: str, per_mes
         assert report[name] > 0
     assert 0 <= report["archive_lag"] <= report["delivered"]
     assert json.loads(history.read_text()) == report
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--format", "ndjson", "--seconds", "1", "--per-message", "1000"),
+        ("--format", "arrow", "--seconds", "1", "--per-message", "1000", "--balancer"),
+        ("--format", "json-topic", "--readings", "30000", "--per-message", "3"),
+    ],
+)
+def test_what_ingest_acknowledged_is_in_the_log_as_often(options: tuple[str, ...]) -> None:
+    report = bench("ingest", "--meters", "1000", "--partitions", "2", *options)
+    assert (report["exact"], report["lost"], report["surplus"], report["altered"]) == (True, 0, 0, 0)
+    assert report["found"] > report["readings"] > 0
+    assert report["readings_per_second"] > 0
+    assert report["ingest_cpu_seconds"] > 0
