@@ -14,6 +14,7 @@ from fastapi import FastAPI, Response
 
 from services.balancer.archive_follower import ArchiveFollower
 from services.balancer.compaction import Compaction
+from services.balancer.giving_way import GivingWay
 from services.balancer.loop import BalancerLoop
 from services.balancer.rejected_follower import follow_rejected
 from services.balancer.retention import keep_newest_of_old
@@ -76,10 +77,11 @@ def make_app(settings: Settings) -> FastAPI:
         crew.start(_beat(pool, settings, loop))
         crew.start(follow_rejected(settings))
         newest_topology = partial(topologies.learn_newest, pool)
-        follower = ArchiveFollower(settings, newest_topology)
+        giving_way = GivingWay(lambda: loop.behind)
+        follower = ArchiveFollower(settings, newest_topology, giving_way)
         crew.start(follower.run())
         crew.start(keep_newest_of_old(settings))
-        crew.start(Compaction(follower.archive, newest_topology, follower.written).run())
+        crew.start(Compaction(follower.archive, newest_topology, follower.written, giving_way).run())
         try:
             yield
         finally:

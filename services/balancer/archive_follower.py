@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
+from services.balancer.giving_way import GivingWay
 from shared.archive.files import Archive
 from shared.archive.message import ArchivedMessage
 from shared.database.engine import DATABASE_TROUBLE
@@ -26,6 +27,8 @@ _READINGS_MAX = 500_000
 _WAIT_S_MAX = 2.0
 """… or the first of them has waited so long: late readings wait until the archive has them. Compaction makes few files
 of the many."""
+_RECORDS_MAX = 32
+"""Messages of a fetch: a million readings at most, about half a second of writing."""
 _RETRY_S = 1.0
 
 
@@ -66,8 +69,11 @@ class _Batch:
 class ArchiveFollower:
     """Writes what it is assigned; several share the partitions through their group."""
 
-    def __init__(self, settings: Settings, newest_topology: Callable[[], Awaitable[Topology]]) -> None:
+    def __init__(
+        self, settings: Settings, newest_topology: Callable[[], Awaitable[Topology]], giving_way: GivingWay
+    ) -> None:
         """`newest_topology` gives the meters' names; it raises DATABASE_TROUBLE while they cannot be had."""
+        self._giving_way = giving_way
         self._settings = settings
         self._newest_topology = newest_topology
         self.archive = Archive(settings.archive)
@@ -111,14 +117,16 @@ class ArchiveFollower:
             consumer.subscribe([READINGS], listener=_Listener(self, consumer))
             while True:
                 try:
-                    batches = await consumer.getmany(timeout_ms=500, max_records=200)
+                    batches = await consumer.getmany(timeout_ms=500, max_records=_RECORDS_MAX)
                 except OffsetOutOfRangeError as error:
                     await self._pass_over_lost(consumer, list(error.args[0]))
                     continue
+                began_s = time.monotonic()
                 for topic_partition, records in batches.items():
                     for record in records:
                         self._take(topic_partition.partition, record)
                 await self._write_due(_WAIT_S_MAX)
+                await self._giving_way.rest(time.monotonic() - began_s)
         except asyncio.CancelledError:
             with suppress(*DATABASE_TROUBLE):  # what cannot be written now is read again
                 await self._write_due(0.0)

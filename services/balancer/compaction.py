@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from contextlib import suppress
 
 import pyarrow as pa
 
+from services.balancer.giving_way import GivingWay
 from shared.archive.cover import Piece
 from shared.archive.files import Archive
 from shared.archive.merge import merge, remove_contained
@@ -102,11 +104,13 @@ class Compaction:
         archive: Archive,
         newest_topology: Callable[[], Awaitable[Topology]],
         written: Callable[[], Mapping[int, int]],
+        giving_way: GivingWay,
     ) -> None:
         """`newest_topology` gives the meters' names; `written` up to where each partition of ours is archived."""
         self._archive = archive
         self._newest_topology = newest_topology
         self._written = written
+        self._giving_way = giving_way
         self._looked_at: dict[int, int] = {}
         self._rows: dict[int, dict[str, int]] = {}
         """Rows of each partition's files by path."""
@@ -128,8 +132,11 @@ class Compaction:
         loop = asyncio.get_running_loop()
         try:
             topology = await self._newest_topology()
-            while await loop.run_in_executor(thread, self.step, partition, topology):
-                pass
+            merged = True
+            while merged:
+                began_s = time.monotonic()
+                merged = await loop.run_in_executor(thread, self.step, partition, topology)
+                await self._giving_way.rest(time.monotonic() - began_s)
         except FileNotFoundError:
             _log.info("partition %d is compacted by somebody else too", partition)
             return False

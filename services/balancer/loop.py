@@ -103,6 +103,9 @@ class BalancerLoop:
         """Whether the group has ever said what is ours."""
         self._partitions: dict[int, Partition] = {}
         self._resting: dict[int, Partition] = {}
+        self._fetching: asyncio.Task[dict[TopicPartition, list[Record]]] | None = None
+        self._ends: dict[int, int | None] = {}
+        """Where each partition's log ended at the last fetch."""
         self._flushing: asyncio.Task[None] | None = None
         self._flushed_at_s = 0.0
         self._checkpointed_at_s = time.monotonic()
@@ -121,6 +124,14 @@ class BalancerLoop:
         """Whether all that is assigned is owned, and nothing waits for a replay."""
         owned = {number for number, partition in self._partitions.items() if not partition.replaying}
         return self.joined and not self.reassigned and self.assigned == owned
+
+    @property
+    def behind(self) -> bool:
+        """Whether more waits in the log than one fetch takes."""
+        waiting = 0
+        for number, partition in self._partitions.items():
+            waiting += (self._ends.get(number) or 0) - partition.next_offset
+        return waiting > _RECORDS_MAX
 
     def _partitions_owned(self) -> list[Partition]:
         return list(self._partitions.values())
@@ -145,6 +156,7 @@ class BalancerLoop:
             await self._write_checkpoints()
         finally:
             await self._end(history)
+            await self._let_go_of_fetched()
             await self.consumer.stop()
             await self._producer.stop()
             await self._store.let_go()
@@ -158,14 +170,34 @@ class BalancerLoop:
     async def _turn(self) -> None:
         if self.reassigned or self.assigned != set(self._partitions):
             await self._settle_assignment()
-        batches = await self.consumer.getmany(timeout_ms=_FETCH_MS, max_records=_RECORDS_MAX)
+        batches = await self._fetched()
+        self._fetching = asyncio.create_task(self._fetch())  # the next, while the kernel works on these
         for topic_partition, records in batches.items():
+            self._ends[topic_partition.partition] = self.consumer.highwater(topic_partition)
             partition = self._partitions.get(topic_partition.partition)
             if partition is not None and topic_partition.partition in self.assigned:
                 await self._apply(partition, records)
         await self._flush_when_due()
         await self._tell_live()
         await self._checkpoint_when_due()
+
+    async def _fetch(self) -> dict[TopicPartition, list[Record]]:
+        batches: dict[TopicPartition, list[Record]] = await self.consumer.getmany(
+            timeout_ms=_FETCH_MS, max_records=_RECORDS_MAX
+        )
+        return batches
+
+    async def _fetched(self) -> dict[TopicPartition, list[Record]]:
+        """What was fetched, or is fetched now."""
+        fetching, self._fetching = self._fetching or asyncio.create_task(self._fetch()), None
+        return await fetching
+
+    async def _let_go_of_fetched(self) -> None:
+        """Drops what was fetched ahead: every partition is sought anew."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+            self._fetching = None
 
     async def _in_worker(
         self, function: Callable[_Given, _Result], *arguments: _Given.args, **named: _Given.kwargs
@@ -177,6 +209,7 @@ class BalancerLoop:
     async def _settle_assignment(self) -> None:
         """Makes what is owned what is assigned."""
         self.reassigned = False
+        await self._let_go_of_fetched()
         assigned = set(self.assigned)
         self._resting.update(self._partitions)
         self._partitions = {}

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from services.balancer.archive_follower import ArchiveFollower
+from services.balancer.giving_way import GivingWay
 from shared.archive.files import Archive
 from shared.archive.history import read_messages
 from shared.archive.message import ArchivedMessage
@@ -138,7 +139,7 @@ async def producer_of(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
 
 async def follow_until(settings: Settings, archive: Archive, end_offset: int, partition: int = 0) -> None:
     """Runs a follower until it has read a partition to `end_offset`, then cancels it: it writes what waits."""
-    follower = ArchiveFollower(settings, no_topology)
+    follower = ArchiveFollower(settings, no_topology, GivingWay(lambda: False))
     task = asyncio.create_task(follower.run())
     async with asyncio.timeout(60):
         while follower.read_up_to(partition) < end_offset:

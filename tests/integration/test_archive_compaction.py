@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.balancer.compaction import FILES_MERGED, Compaction
+from services.balancer.giving_way import GivingWay
 from shared.archive.files import Archive
 from shared.archive.history import ArchivedReadings, read_history, read_messages
 from shared.archive.merge import count_deliveries, merge
@@ -89,7 +90,7 @@ def write_singly(archive: Archive, messages: list[ArchivedMessage]) -> None:
 
 
 def compact(archive: Archive) -> None:
-    compaction = Compaction(archive, no_topology, dict)
+    compaction = Compaction(archive, no_topology, dict, GivingWay(lambda: False))
     while compaction.step(0, small_topology()):
         pass
 
@@ -288,7 +289,7 @@ def test_two_at_once_harm_nothing_and_a_reader_does_not_notice(tmp_path: Path) -
 
     def work() -> None:
         archive = Archive(str(tmp_path))
-        compaction = Compaction(archive, no_topology, dict)
+        compaction = Compaction(archive, no_topology, dict, GivingWay(lambda: False))
         going = True
         while going:
             try:
@@ -320,7 +321,7 @@ async def test_it_runs_beside_the_event_loop(tmp_path: Path) -> None:
     archive = Archive(str(tmp_path))
     messages = some_messages(count=100)
     write_singly(archive, messages)
-    running = asyncio.create_task(Compaction(archive, no_topology, lambda: {0: 100}).run())
+    running = asyncio.create_task(Compaction(archive, no_topology, lambda: {0: 100}, GivingWay(lambda: False)).run())
     turns = 0
     async with asyncio.timeout(60):
         while len(archive.files(0)) >= FILES_MERGED:

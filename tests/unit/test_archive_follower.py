@@ -6,6 +6,7 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 
 from services.balancer.archive_follower import ArchiveFollower
+from services.balancer.giving_way import GivingWay
 from shared.readings_message import TOPOLOGY_HEADERS, encode_topology_switch
 from shared.settings import Settings, read_settings
 from shared.topology.index import Topology, empty_topology
@@ -38,7 +39,7 @@ async def test_a_partition_that_goes_while_names_are_asked_for_is_not_written(tm
         follower.drop([0])
         return empty_topology()
 
-    follower = ArchiveFollower(settings_in(tmp_path), lost_meanwhile)
+    follower = ArchiveFollower(settings_in(tmp_path), lost_meanwhile, GivingWay(lambda: False))
     follower.begin(0, 0)
     follower._take(0, control_record(0))
     await follower._write_due(0.0)
@@ -48,7 +49,7 @@ async def test_a_partition_that_goes_while_names_are_asked_for_is_not_written(tm
 async def test_what_could_not_be_written_leaves_no_hole(tmp_path: Path) -> None:
     """Files tell how far the archive has got: one of later messages alone would hide what is missing for ever."""
     settings = settings_in(tmp_path)
-    follower = ArchiveFollower(settings, no_topology)
+    follower = ArchiveFollower(settings, no_topology, GivingWay(lambda: False))
     in_the_way = Path(settings.archive) / "readings"
     in_the_way.parent.mkdir(parents=True)
     in_the_way.touch()

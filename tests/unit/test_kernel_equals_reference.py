@@ -291,9 +291,7 @@ def test_a_full_table_stops_before_a_reading_and_goes_on_with_room() -> None:
     ts, value = np.array([DAY, DAY + 900, DAY + 86400], np.int64), np.array([0, 10, 1000], np.int64)
     outcome = np.full(3, 9, np.int8)
     batch = (np.zeros(3, np.int32), ts, value, np.zeros(3, np.int32))
-    assert (
-        apply_readings(memory, placement_of(series), changes, *batch, 0, MEMORY_S, outcome, none()) == 2
-    )
+    assert apply_readings(memory, placement_of(series), changes, *batch, 0, MEMORY_S, outcome, none()) == 2
     assert newest_held_s(memory, 0) == DAY + 900 and outcome[2] == CHANGES_FULL
     more = empty_changes(128)
     assert apply_readings(memory, placement_of(series), more, *batch, 2, MEMORY_S, outcome, none()) == 3
