@@ -72,3 +72,17 @@ def test_what_ingest_acknowledged_is_in_the_log_as_often(options: tuple[str, ...
     assert report["found"] > report["readings"] > 0
     assert report["readings_per_second"] > 0
     assert report["ingest_cpu_seconds"] > 0
+
+
+def test_latency_is_told_of_every_sample_and_the_totals_are_right() -> None:
+    pytest.importorskip("hdrh", reason="./bilans bench has not been called here yet, which installs it")
+    options = ["--rate", "4000", "--seconds", "2", "--warm-seconds", "0.5", "--per-request", "250"]
+    report = bench("latency", "--meters", "800", "--partitions", "2", *options)
+    assert (report["exact"], report["difference_wh"], report["unseen"]) == (True, 0, 0)
+    assert [row["samples"] for row in report["rows"]] == [32, 32, 32]
+    for name in ("acknowledged", "live", "committed"):
+        times = [report[f"{name}_{percent}_ms"] for percent in ("p50", "p99", "p99_9", "max")]
+        assert times == sorted(times)
+        assert 0 < times[0] < times[-1] < 60_000
+    assert report["acknowledged_p50_ms"] < report["committed_p50_ms"]
+    assert 0 < report["achieved_per_second"] <= report["offered_per_second"] == 4000
