@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from shared.limits import MESSAGE_BYTES_MAX
@@ -19,6 +19,17 @@ def make_producer(settings: Settings, *, linger_ms: int = 0) -> AIOKafkaProducer
         linger_ms=linger_ms,
         max_request_size=MESSAGE_BYTES_MAX,
         max_batch_size=1024 * 1024,
+        request_timeout_ms=10_000,
+        retry_backoff_ms=100,
+        metadata_max_age_ms=30_000,
+    )
+
+
+def make_client(settings: Settings) -> AIOKafkaClient:
+    """A client that sends single requests."""
+    return AIOKafkaClient(
+        bootstrap_servers=settings.kafka,
+        client_id=settings.instance,
         request_timeout_ms=10_000,
         retry_backoff_ms=100,
         metadata_max_age_ms=30_000,

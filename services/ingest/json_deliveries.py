@@ -22,7 +22,8 @@ def check_lines(body: bytes, lookup: SeriesLookup, latest_s: int) -> Checked:
     text = np.frombuffer(body, np.uint8)
     if np.count_nonzero(text == ord("\n")) > BODY_DELIVERIES_MAX:
         raise TooLargeBodyError(f"more than {BODY_DELIVERIES_MAX} lines")
-    return check_spans(body, find_lines(text), lookup, latest_s)
+    whole = (np.zeros(1, np.int64), np.full(1, len(body), np.int64))
+    return check_spans(body, find_lines(text, *whole), lookup, latest_s)
 
 
 def check_array(body: bytes, lookup: SeriesLookup, latest_s: int) -> Checked:

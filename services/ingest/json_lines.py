@@ -53,15 +53,17 @@ def parse_lines(
     return LineColumns(taken, *columns)
 
 
-def find_lines(text: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Starts and ends of the lines of `text` that are not empty, without their line ends (LF or CR LF)."""
+def find_lines(
+    text: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Starts and ends of the lines of the parts text[start:end], which are in order and do not overlap.
+
+    Lines are without their ends (LF or CR LF); those that are empty then are left out.
+    """
     newlines = np.flatnonzero(text == ord("\n"))
-    starts = np.concatenate((np.zeros(1, np.int64), newlines + 1))
-    ends = np.append(newlines, len(text))
-    full = ends > starts
-    ends[full] -= text[ends[full] - 1] == ord("\r")
-    full = ends > starts
-    return (starts, ends) if full.all() else (starts[full], ends[full])
+    lines = np.empty((2, len(starts) + len(newlines)), np.int64)
+    count = _find_lines(text, starts, ends, newlines, lines)
+    return lines[0, :count], lines[1, :count]
 
 
 @nb.njit(nb.int64(_bytes, nb.int64, nb.int64), **KERNEL_OPTIONS)
@@ -288,3 +290,30 @@ def _parse_lines(
 ) -> None:
     for row in range(len(starts)):
         taken[row] = _take_line(text, starts[row], ends[row], row, limits, columns)
+
+
+@nb.njit(nb.int64(_bytes, _spans, _spans, _spans, _columns), **KERNEL_OPTIONS)
+def _find_lines(
+    text: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    newlines: npt.NDArray[np.int64],
+    lines: npt.NDArray[np.int64],
+) -> int:
+    """Fills starts and ends of the lines that are not empty; how many. There is room for one a part and a newline."""
+    count, newline = 0, 0
+    for part in range(len(starts)):
+        start = starts[part]
+        while newline < len(newlines) and newlines[newline] < start:
+            newline += 1  # between two parts
+        while start < ends[part]:
+            stop = ends[part]
+            if newline < len(newlines) and newlines[newline] < stop:
+                stop = newlines[newline]
+                newline += 1
+            end = stop - 1 if stop > start and text[stop - 1] == 13 else stop
+            if end > start:
+                lines[0, count], lines[1, count] = start, end
+                count += 1
+            start = stop + 1
+    return count

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from deploy.embedded.kafka import EmbeddedKafka
 from services.ingest.json_topic import GROUP
@@ -19,6 +22,7 @@ from shared.settings import Settings
 from shared.topics import READINGS_JSON, REJECTED
 from tests.integration.ingest_process import (
     METERS,
+    Ingest,
     LogWindow,
     log_ends,
     meter,
@@ -142,6 +146,62 @@ def test_kill_of_ingest_and_of_kafka_loses_no_line(settings: Settings, kafka: Em
         values = [value for *_, value, _ in window.readings()]
         assert set(values) == set(range(3 * batch))
         assert window.rejected() == []
+
+
+def _taken(ingest: Ingest) -> int:
+    """Readings that this process has taken from the topic."""
+    metrics = httpx.get(ingest.url + "/metrics").text
+    found = re.search(r'bilans_ingest_readings_total\{door="topic",outcome="accepted"\} ([0-9.]+)', metrics)
+    return int(float(found[1])) if found else 0
+
+
+def test_members_share_the_topic_and_take_over_from_each_other(settings: Settings, tmp_path: Path) -> None:
+    window = LogWindow(settings.kafka)
+    batch = 4000
+
+    def send(first: int) -> None:
+        _send(settings.kafka, [(k % 4, _line(k, k)) for k in range(first, first + batch)])
+
+    with running_ingest(settings, tmp_path / "first") as first:
+        first.wait_ready()
+        send(0)
+        wait_for(lambda: _taken(first) == batch, 30)
+        with running_ingest(replace(settings, instance="second"), tmp_path / "second") as second:
+            second.wait_ready()
+            for k in range(1, 100):  # until the group has given the second one its share
+                send(k * batch)
+                if _taken(second):
+                    break
+            assert _taken(second)
+        send(100 * batch)
+        _wait_handled(settings.kafka)
+        values = [value for *_, value, _ in window.readings()]
+        assert set(values) == {*range((k + 1) * batch), *range(100 * batch, 101 * batch)}
+        assert window.rejected() == []
+
+
+def test_a_topic_that_has_lost_what_was_not_read_is_read_from_its_earliest(settings: Settings, tmp_path: Path) -> None:
+    window = LogWindow(settings.kafka)
+    with running_ingest(settings, tmp_path / "log") as ingest:
+        ingest.wait_ready()
+        _send(settings.kafka, [(0, _line(0, 10))])
+        _wait_handled(settings.kafka)
+    _send(settings.kafka, [(0, _line(k, 10 + k)) for k in range(1, 4)])
+    asyncio.run(_delete_before(settings.kafka, TopicPartition(READINGS_JSON, 0), 3))
+    with running_ingest(settings, tmp_path / "log") as ingest:
+        ingest.wait_ready()
+        _wait_handled(settings.kafka)
+        assert [value for *_, value, _ in window.readings()] == [10, 13]
+    assert "read from its earliest message" in (tmp_path / "log").read_text()
+
+
+async def _delete_before(kafka: str, partition: TopicPartition, offset: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.delete_records({partition: RecordsToDelete(offset)})
+    finally:
+        await admin.close()
 
 
 def _fuse(settings: Settings, *, mend: bool = False) -> FuseRow | None:

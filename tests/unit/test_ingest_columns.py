@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from services.ingest.checked import Checked, TooLargeBodyError, UnreadableBodyError
 from services.ingest.json_array import find_elements
 from services.ingest.json_deliveries import check_array, check_lines, check_spans
+from services.ingest.json_lines import find_lines
 from services.ingest.name_table import build_name_table
 from services.ingest.reading_rules import Reading, Rejection, judge, latest_instant_s
 from shared.limits import BODY_DELIVERIES_MAX, READING_BYTES_MAX, VALUE_MAX, VERSION_MAX
@@ -182,6 +183,19 @@ def test_arbitrary_bytes_are_judged_as_by_the_rules(body: bytes) -> None:
     _hold_lines(body)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.text("\n\r\nab", max_size=8).map(str.encode), st.binary(max_size=3)), max_size=8))
+def test_lines_of_parts_are_found_apart(parts: list[tuple[bytes, bytes]]) -> None:
+    body, starts, ends = b"", [], []
+    for part, between in parts:
+        starts.append(len(body))
+        ends.append(len(body) + len(part))
+        body += part + between
+    found = find_lines(np.frombuffer(body, np.uint8), np.array(starts, np.int64), np.array(ends, np.int64))
+    lines = [body[start:end] for start, end in zip(*found, strict=True)]
+    assert lines == [line for part, _ in parts for line in _plain_lines(part)]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.fixed_dictionaries(_good_fields), st.permutations(list(_good_fields)), st.booleans())
 def test_the_common_form_takes_the_fast_way(fields: dict[str, str], keys: list[str], spaced: bool) -> None:
@@ -274,7 +288,10 @@ def test_bodies_of_too_many_deliveries_are_refused() -> None:
 # --- parts --------------------------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.text(max_size=8), unique=True, max_size=50), st.lists(st.text(max_size=8), max_size=50))
+_any_names = st.text(max_size=8) | st.text("ab", min_size=7, max_size=20)
+
+
+@given(st.lists(_any_names, unique=True, max_size=50), st.lists(_any_names, max_size=50))
 def test_name_tables_find_what_they_hold(names: list[str], asked: list[str]) -> None:
     names = [name for name in names if name.isprintable()]
     asked = [*names, *(name for name in asked if name.isprintable())]
