@@ -1,7 +1,6 @@
 """What a series' energy adds to its zone's sums in a window (rules 3 to 6 and 8). Compiled, integers only."""
 
 import numba as nb
-import numpy as np
 
 from shared.balance.changes import (
     BOUNDARY,
@@ -17,14 +16,12 @@ from shared.balance.edges import broken_between, edge
 from shared.balance.held import held_s, newest_held_s
 from shared.balance.kernel_types import CHANGES_TYPE, MEMORY_TYPE, PLACEMENT_TYPE, kernel
 from shared.balance.memory import COMPLETE_S, UNKNOWN, SeriesMemory
-from shared.balance.placement import Placement
+from shared.balance.placement import RENEWABLE, Placement
 from shared.limits import MEASURED_BRACKET_S_MAX, QUARTER_S
-from shared.words import ENERGY_REGISTERS, RENEWABLE_KINDS, MeterKind, Register
+from shared.words import ENERGY_REGISTERS, MeterKind, Register
 
 _BOUNDARY_KIND = MeterKind.BOUNDARY.code
 _WITHDRAWN = Register.WITHDRAWN.code
-RENEWABLE = np.array([kind in RENEWABLE_KINDS for kind in MeterKind], np.int8)
-"""1 for each kind whose injection is renewable, by the kind's code."""
 
 
 @kernel(nb.int64(CHANGES_TYPE, nb.int64, nb.int64), inline=True)

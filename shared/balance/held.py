@@ -4,7 +4,7 @@ import numba as nb
 import numpy as np
 
 from shared.balance.kernel_types import MEMORY_TYPE, kernel
-from shared.balance.memory import BEFORE_HELD, GAPS, LANE_BITS, LANES, STEADY, SeriesMemory, held_max
+from shared.balance.memory import BEFORE_HELD, CAPACITIES, GAPS, LANE_BITS, LANES, STEADY, SeriesMemory, held_max
 from shared.limits import MEMORY_S, QUARTER_S
 
 
@@ -158,8 +158,9 @@ def _copy_held(memory: SeriesMemory, larger: SeriesMemory) -> None:
 
 
 def with_more_room(memory: SeriesMemory, memory_s: int = MEMORY_S) -> SeriesMemory:
-    """The same memory with room for twice as many readings a series, up to what rule 12 may need."""
-    capacity = min(2 * memory.capacity, held_max(memory_s))
+    """The same memory with room for more readings a series, up to what rule 12 may need."""
+    larger_ones = [capacity for capacity in CAPACITIES if memory.capacity < capacity < held_max(memory_s)]
+    capacity = min(larger_ones, default=held_max(memory_s))
     held = np.zeros((memory.held.shape[0], capacity, memory.held.shape[2]), memory.held.dtype)
     larger = memory._replace(series=memory.series.copy(), held=held)
     _copy_held(memory, larger)

@@ -248,7 +248,7 @@ def apply_readings(
     outcome: Int8Array,
     outcomes: Int64Array,
 ) -> int:
-    """Applies readings begin … end in the order of the log; outcome[k] becomes an Outcome each (rule 10).
+    """Applies readings begin … end in the order of the log; outcome[k], 0 before, becomes an Outcome each (rule 10).
 
     Arrays of n readings: slot, ts_s (seconds since 1970), value (Wh, W), version; `memory_s` is the reach of the
     memory, 48 hours. Slots lie inside the memory. To outcomes[outcome] is added how many there were. Returns how many

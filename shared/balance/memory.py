@@ -40,8 +40,9 @@ BEFORE_HELD = 1
 STEADY = 2
 """Flag: all the last gaps are a quarter of an hour, and another one need not be noted."""
 
-HELD_AT_FIRST = 8
-"""Room for held readings a series at first; doubled when one needs more (`held.with_more_room`), up to held_max."""
+CAPACITIES = (8, 64, 256)
+"""Room for held readings a series: at first, from the third hour on, and for 48 hours of quarters. The next larger one
+is taken when a series needs more (`held.with_more_room`); after the last of them it is held_max."""
 
 SERIES_RECORD = np.dtype(
     [("start", np.int32), ("holds", np.int32), ("gaps", np.int32), ("flags", np.int32)], align=True
@@ -96,7 +97,7 @@ def held_max(memory_s: int) -> int:
     return 2 * edges + 5
 
 
-def empty_memory(slots: int, capacity: int = HELD_AT_FIRST) -> SeriesMemory:
+def empty_memory(slots: int, capacity: int = CAPACITIES[0]) -> SeriesMemory:
     """Memory of `slots` series of which nothing is known; pages never touched cost no memory."""
     return SeriesMemory(
         series=np.zeros(slots, SERIES_RECORD),

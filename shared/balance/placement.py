@@ -5,13 +5,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from shared.balance.changes import POOL_DRAWN, POOL_INJECTED
 from shared.balance.memory import Int8Array, Int32Array, Int64Array, Records
 from shared.limits import INSTANT_S_MAX
-from shared.words import ENERGY_REGISTERS, MeterKind
+from shared.words import ENERGY_REGISTERS, RENEWABLE_KINDS, MeterKind, Register
 
 if TYPE_CHECKING:
     from shared.topology.index import Topology
 
+
+RENEWABLE = np.array([kind in RENEWABLE_KINDS for kind in MeterKind], np.int8)
+"""1 for each kind whose injection is renewable, by the kind's code."""
 
 REGULAR_RECORD = np.dtype(
     [
@@ -19,15 +23,15 @@ REGULAR_RECORD = np.dtype(
         ("valid_from_s", np.uint32),
         ("valid_to_s", np.uint32),
         ("zone", np.int32),
-        ("kind", np.int8),
-        ("pool", np.int8),
-        ("register", np.int8),
-        ("special", np.int8),
+        ("column", np.uint8),
+        ("pool_column", np.uint8),
+        ("special", np.uint8),
     ],
     align=True,
 )
-"""Where a series of one place counts, in 24 bytes; `special` is 1 where it has not one place, or exchanges, or measures
-a boundary or no energy: then the columns of Placement say it."""
+"""Where a series of one place counts, in 24 bytes: its zone, the column of the zone's sums and that of the pool's (0:
+not of the pool). `special` is 1 where it has not one place, or exchanges, or measures a boundary or no energy: then the
+columns of Placement say it."""
 
 
 class Placement(NamedTuple):
@@ -132,11 +136,15 @@ def with_regular(placement: Placement) -> Placement:
     measures = placement.kind[place] != MeterKind.BOUNDARY.code
     slots, place = slots[measures], place[measures]
     regular = np.zeros(len(slots), REGULAR_RECORD)
-    for name in ("energy_wh_max", "zone", "kind", "pool"):
+    for name in ("energy_wh_max", "zone"):
         regular[name] = getattr(placement, name)[place]
     for name in ("valid_from_s", "valid_to_s"):
         regular[name] = np.clip(getattr(placement, name)[place], 0, INSTANT_S_MAX)
-    regular["register"] = placement.register[slots]
+    kind, register = placement.kind[place], placement.register[slots]
+    regular["column"] = 2 * kind + register
+    of_pool = np.where(RENEWABLE[kind] == 1, POOL_INJECTED, 0)
+    of_pool[register == Register.WITHDRAWN.code] = POOL_DRAWN
+    regular["pool_column"] = np.where(placement.pool[place] == 1, of_pool, 0)
     records[slots] = regular
     return placement._replace(regular=records)
 

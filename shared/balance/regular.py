@@ -8,8 +8,8 @@ beforehand. Everything else is `kernel.py`'s.
 import numba as nb
 import numpy as np
 
-from shared.balance.changes import EXCLUDED, MEASURED, POOL_DRAWN, POOL_INJECTED, RECENT_BITS, Changes
-from shared.balance.counting import RENEWABLE, row_of
+from shared.balance.changes import EXCLUDED, MEASURED, RECENT_BITS, Changes
+from shared.balance.counting import row_of
 from shared.balance.held import remember_pace
 from shared.balance.kernel_types import CHANGES_TYPE, MEMORY_TYPE, PLACEMENT_TYPE, READING_TYPES, kernel
 from shared.balance.memory import (
@@ -22,17 +22,14 @@ from shared.balance.memory import (
     Int8Array,
     Int32Array,
     Int64Array,
-    Records,
     SeriesMemory,
 )
 from shared.balance.placement import REGULAR_RECORD, Placement
 from shared.balance.prefetch import prefetch
 from shared.limits import QUARTER_S
-from shared.words import Outcome, Register
+from shared.words import Outcome
 
-_APPLIED = int(Outcome.APPLIED)
-_WITHDRAWN = Register.WITHDRAWN.code
-_RECORD_TYPE = nb.from_dtype(REGULAR_RECORD)
+assert int(Outcome.APPLIED) == 0, "what is not written is applied"
 # Unsigned, so that no index could be counted from the end: a branch less at each.
 _SERIES_BYTES = np.uint64(SERIES_RECORD.itemsize)
 _HELD_BYTES = np.uint64(HELD_RECORD.itemsize)
@@ -41,17 +38,17 @@ _LANES, _LANE_BITS, _LANE_MASK = np.uint64(LANES), np.uint64(LANE_BITS), np.uint
 _RECENT_MASK = np.uint64((1 << RECENT_BITS) - 1)
 _QUARTER_S, _ONE = np.uint32(QUARTER_S), np.uint32(1)
 _USUAL = BEFORE_HELD | STEADY
-_AHEAD = 16
+_AHEAD, _TWICE_AHEAD = np.uint64(16), np.uint64(32)
 """So many readings ahead the newest held reading is asked for, and twice as many the series' own records: a miss of
 about 100 ns is hidden behind readings of 6 ns each (`bilans bench kernel`)."""
 
 
-@kernel(nb.void(MEMORY_TYPE, PLACEMENT_TYPE, READING_TYPES[0], nb.int64), inline=True)
-def _ask_ahead(memory: SeriesMemory, placement: Placement, slot: Int32Array, i: int) -> None:
+@kernel(nb.void(MEMORY_TYPE, PLACEMENT_TYPE, READING_TYPES[0], nb.uint64), inline=True)
+def _ask_ahead(memory: SeriesMemory, placement: Placement, slot: Int32Array, i: np.uint64) -> None:
     """Asks for the memory of the readings that come `_AHEAD` and twice as many after reading `i`."""
-    if i + 2 * _AHEAD >= len(slot):
+    if i + _TWICE_AHEAD >= np.uint64(len(slot)):
         return
-    later = np.uint64(slot[i + 2 * _AHEAD])
+    later = np.uint64(slot[i + _TWICE_AHEAD])
     prefetch(np.uint64(memory.series.ctypes.data) + later * _SERIES_BYTES)
     prefetch(np.uint64(placement.regular.ctypes.data) + later * _REGULAR_BYTES)
     sooner = np.uint64(slot[i + _AHEAD])
@@ -68,29 +65,15 @@ def _ask_ahead(memory: SeriesMemory, placement: Placement, slot: Int32Array, i: 
 
 @kernel(nb.int64(CHANGES_TYPE, nb.int64, nb.int64), inline=True)
 def _row(changes: Changes, zone: int, window_s: int) -> int:
-    """The row of (zone, window), made when there is none; there is room for one."""
+    """The row of (zone, window), made when there is none; −1 when there is no room for one."""
     recent = changes.recent[np.uint64(zone) & _RECENT_MASK]
     if recent.zone != zone or recent.window_s != window_s:
+        if changes.used[0] == len(changes.zone):
+            return -1
         recent.row = row_of(changes, zone, window_s)
         recent.zone = zone
         recent.window_s = window_s
     return int(recent.row)
-
-
-@kernel(nb.void(nb.int64[::1], _RECORD_TYPE, nb.int64), inline=True)
-def _count(sums: Int64Array, where: Records, energy_wh: int) -> None:
-    """Adds a measured quarter of an hour of one series to its zone's sums (rules 3 to 6)."""
-    if not 0 <= energy_wh <= where.energy_wh_max:  # type: ignore[attr-defined]
-        sums[EXCLUDED] += 1
-        return
-    register, kind = where.register, where.kind  # type: ignore[attr-defined]
-    sums[2 * kind + register] += energy_wh
-    sums[MEASURED] += 1
-    if where.pool == 1:  # type: ignore[attr-defined]
-        if register == _WITHDRAWN:
-            sums[POOL_DRAWN] += energy_wh
-        elif RENEWABLE[kind] == 1:
-            sums[POOL_INJECTED] += energy_wh
 
 
 @kernel(nb.void(MEMORY_TYPE, nb.int64))
@@ -115,25 +98,36 @@ def apply_regular(
 ) -> int:
     """Applies readings from `begin` on while they are regular; returns the first that is not, or their number.
 
-    The memory has LANES series side by side; the arrays are those of `kernel.apply_readings`.
+    The memory has LANES series side by side; the arrays are those of `kernel.apply_readings`, and outcomes are zeros.
     """
     capacity = np.uint32(memory.held.shape[1])
-    for i in range(begin, len(slot)):
-        _ask_ahead(memory, placement, slot, i)
+    for i in range(np.uint64(begin), np.uint64(len(slot))):
+        _ask_ahead(memory, placement, slot, np.uint64(i))
         s = np.uint64(slot[i])
         series, where = memory.series[s], placement.regular[s]
         holds = np.uint32(series.holds)
-        if where.special != 0 or holds == 0 or holds == capacity or changes.used[0] == len(changes.zone):
-            return i
+        if where.special != 0 or holds == 0 or holds == capacity:
+            return int(i)
         block, lane = s >> _LANE_BITS, s & _LANE_MASK
         place = np.uint32(series.start) + holds
         place = place - capacity if place >= capacity else place
         newest = memory.held[block, place - _ONE if place > 0 else capacity - _ONE, lane]
         window_s = newest.ts_s
         if ts_s[i] != np.int64(window_s) + QUARTER_S or window_s % _QUARTER_S != 0:
-            return i
+            return int(i)
         if where.valid_from_s <= window_s < where.valid_to_s:
-            _count(changes.sums[_row(changes, where.zone, window_s)], where, value[i] - newest.value)
+            row = _row(changes, where.zone, window_s)
+            if row < 0:
+                return int(i)
+            sums, energy_wh = changes.sums[np.uint64(row)], value[i] - newest.value
+            # A measured quarter of an hour of one series (rules 3 to 6).
+            if 0 <= energy_wh <= where.energy_wh_max:
+                sums[np.uint64(where.column)] += energy_wh
+                sums[MEASURED] += 1
+                if where.pool_column != 0:
+                    sums[np.uint64(where.pool_column)] += energy_wh
+            else:
+                sums[EXCLUDED] += 1
         reading = memory.held[block, place, lane]
         reading.ts_s = np.uint32(ts_s[i])
         reading.value = value[i]
@@ -141,5 +135,4 @@ def apply_regular(
         series.holds = np.int32(holds + _ONE)
         if series.flags != _USUAL:
             _note(memory, int(s))
-        outcome[i] = _APPLIED
     return len(slot)

@@ -14,7 +14,7 @@ from shared.balance.counting import count_memory, roll_up
 from shared.balance.held import newest_held_s, with_more_room
 from shared.balance.kernel import CHANGES_FULL, MEMORY_FULL, apply_readings
 from shared.balance.memory import (
-    HELD_AT_FIRST,
+    CAPACITIES,
     Int8Array,
     Int32Array,
     Int64Array,
@@ -222,7 +222,7 @@ def test_a_long_disordered_stream_never_outgrows_the_memory(step_s: int, seed: i
         reference.series[slot].readings[t] = (value, version)
     totals, outcomes, memory = run_kernel(placement_of(series), readings, [500, 501, 777])
     assert int(Outcome.PENDING) not in outcomes
-    assert HELD_AT_FIRST < memory.holds[0] <= memory.capacity <= held_max(MEMORY_S)
+    assert CAPACITIES[0] < memory.holds[0] <= memory.capacity <= held_max(MEMORY_S)
     assert len(totals) == len(totals_quick(series[0], {t: v for _, t, v, _ in readings}))
     assert totals == totals_quick(series[0], {t: v for _, t, v, _ in readings})
 
@@ -289,7 +289,7 @@ def test_a_full_table_stops_before_a_reading_and_goes_on_with_room() -> None:
     series = [ReferenceSeries(Register.WITHDRAWN, (ReferencePlace(0, MeterKind.CONSUMER, False, 50_000_000),))]
     memory, changes = empty_memory(1), empty_changes(8)
     ts, value = np.array([DAY, DAY + 900, DAY + 86400], np.int64), np.array([0, 10, 1000], np.int64)
-    outcome = np.full(3, 9, np.int8)
+    outcome = np.zeros(3, np.int8)
     batch = (np.zeros(3, np.int32), ts, value, np.zeros(3, np.int32))
     assert apply_readings(memory, placement_of(series), changes, *batch, 0, MEMORY_S, outcome, none()) == 2
     assert newest_held_s(memory, 0) == DAY + 900 and outcome[2] == CHANGES_FULL
