@@ -30,7 +30,7 @@ from deploy.bench.progress import BenchProgress
 from deploy.bench.published import Published, compare_published
 from deploy.bench.raw_speed import RawSpeed, measure_raw
 from deploy.bench.stack import STORES, Stack, running_stack
-from deploy.bench.usage import cpu_seconds, rss_bytes_max
+from deploy.bench.usage import ProcessorTimes, rss_bytes_max
 from deploy.bench.workload import Deliveries, Workload
 from shared.database.engine import connect
 from shared.errors import BilansError
@@ -70,7 +70,7 @@ class DrainOutcome:
     archive_lag: int
     """Readings that were not archived yet when their rows were committed."""
     cpu_seconds: dict[str, float]
-    """By `balancer` (all of them), `ingest`, `kafka` and `postgres`."""
+    """By `balancer` (all of them), `ingest`, `kafka`, `postgres`, `bench` and `elsewhere`."""
     rss_bytes: int
     """The most memory that a balancer held."""
     raw: RawSpeed
@@ -121,9 +121,9 @@ class _Drain:
             raise BilansError("Some of the readings were handled while Kafka was filled: nothing can be said.")
         self._progress.step("draining", self._options.readings)
         began_s = await self._begin()
-        before = self._cpu_seconds()
+        times = ProcessorTimes({name: self._stack.process(name) for name in self._parts})
         ended_s = await wait_received(self._connection, total, lambda count: self._progress.show(count - warm))
-        after = self._cpu_seconds()
+        used = times.seconds()
         archived = await asyncio.to_thread(archived_until, self._stack.settings)
         rss_bytes = max(rss_bytes_max(self._stack.process(name)) for name in self._balancers)
         await self._starting
@@ -135,7 +135,7 @@ class _Drain:
             deliveries=total,
             messages_left=await self._messages_left(),
             archive_lag=await readings_behind(self._stack.settings, archived),
-            cpu_seconds={name: after[name] - before[name] for name in after},
+            cpu_seconds=used,
             rss_bytes=rss_bytes,
             raw=await self._measure_raw(),
         )
@@ -175,13 +175,6 @@ class _Drain:
         logs = {log: log_size(log) for log in map(self._stack.log, self._balancers)}
         self._starting = asyncio.create_task(self._stack.start(*self._balancers))
         return await wait_for_line(logs, " is ours (epoch ")
-
-    def _cpu_seconds(self) -> dict[str, float]:
-        """Processor time of each part since its start."""
-        used = {name: cpu_seconds(self._stack.process(name)) for name in self._parts}
-        return {"balancer": sum(used[name] for name in self._balancers)} | {
-            name: seconds for name, seconds in used.items() if name not in self._balancers
-        }
 
     async def _messages_left(self) -> int:
         ends = await log_ends(self._stack.settings)

@@ -26,7 +26,7 @@ from deploy.bench.log_check import LogCheck, check_log
 from deploy.bench.log_content import log_ends
 from deploy.bench.progress import BenchProgress
 from deploy.bench.stack import STORES, Stack, running_stack
-from deploy.bench.usage import cpu_seconds, rss_bytes_max
+from deploy.bench.usage import ProcessorTimes, rss_bytes_max
 from deploy.bench.workload import Workload
 from services.ingest.description import ARROW, NDJSON
 from shared.database.engine import connect
@@ -116,9 +116,9 @@ class _Ingest:
         begin = await log_ends(self._stack.settings)
         async with self._senders(files) as senders:
             self._progress.step(f"sending for {options.seconds:.0f} s")
-            before = self._cpu_seconds()
+            times = self._times()
             outcomes = await asyncio.gather(*map(_let_send, senders))
-            after = self._cpu_seconds()
+            used = times.seconds()
         self._progress.step("holding the log against what was acknowledged")
         timed = [count for outcome in outcomes for count in outcome.timed_acknowledged]
         acknowledged = np.array([count for outcome in outcomes for count in outcome.acknowledged])
@@ -129,10 +129,7 @@ class _Ingest:
             seconds=max(outcome.ended_s for outcome in outcomes) - min(outcome.began_s for outcome in outcomes),
             bytes=sum(count * file.stat().st_size for count, file in zip(timed, files, strict=True)),
             log=await check_log(self._stack.settings, begin, workload, self._places, sent),
-            cpu_seconds={
-                "senders": sum(outcome.cpu_seconds for outcome in outcomes),
-                **{name: after[name] - before[name] for name in after},
-            },
+            cpu_seconds=used,
             rss_bytes=rss_bytes_max(self._stack.process("ingest")),
             refused=sum(outcome.refused for outcome in outcomes),
             request_s=[took_s for outcome in outcomes for took_s in outcome.request_s],
@@ -151,9 +148,9 @@ class _Ingest:
         size = await fill_json(settings, self._cluster, workload.blocks(), options.per_message, self._progress.show)
         self._progress.step("reading the topic")
         began_s = await open_gate(self._stack, connection)
-        before = self._cpu_seconds()
+        times = self._times()
         ended_s = await wait_committed(settings)
-        after = self._cpu_seconds()
+        used = times.seconds()
         self._progress.step("holding the log against what was sent")
         sent = np.zeros(workload.readings, np.int64)
         for block in chain([workload.warm_up()], workload.blocks()):
@@ -163,15 +160,15 @@ class _Ingest:
             seconds=ended_s - began_s,
             bytes=size,
             log=await check_log(settings, begin, workload, self._places, sent),
-            cpu_seconds={name: after[name] - before[name] for name in after},
+            cpu_seconds=used,
             rss_bytes=rss_bytes_max(self._stack.process("ingest")),
             refused=0,
             request_s=[],
         )
 
-    def _cpu_seconds(self) -> dict[str, float]:
+    def _times(self) -> ProcessorTimes:
         names = ("ingest", *(["balancer-0"] if self._options.balancer else []), *STORES)
-        return {name.removesuffix("-0"): cpu_seconds(self._stack.process(name)) for name in names}
+        return ProcessorTimes({name: self._stack.process(name) for name in names})
 
     def _write_body(self, number: int) -> Path:
         size = self._options.per_message

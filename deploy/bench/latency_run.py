@@ -25,7 +25,7 @@ from deploy.bench.open_loop import OpenLoop
 from deploy.bench.progress import BenchProgress
 from deploy.bench.published import Published, compare_published
 from deploy.bench.stack import STORES, Stack, running_stack
-from deploy.bench.usage import cpu_seconds
+from deploy.bench.usage import ProcessorTimes
 from deploy.bench.workload import Workload
 from shared.database.engine import connect
 from shared.errors import BilansError
@@ -119,9 +119,9 @@ class _Latency:
         places = await self._warm_up()
         begin = await log_ends(self._stack.settings)
         self._progress.step(f"sending {options.rate:,} readings a second for {options.seconds:.0f} s")
-        before = self._cpu_seconds()
+        times = ProcessorTimes({name: self._stack.process(name) for name in (*self._services, *STORES)})
         await self._send()
-        after = self._cpu_seconds()
+        used = times.seconds()
         self._progress.step("checking every total")
         workload = Workload(cluster, options.requests * options.per_request, 0, 0, warm_rounds=1)
         published = await compare_published(self._connection, workload.expected())
@@ -153,7 +153,7 @@ class _Latency:
             committed_s=committed_s - due_s,
             achieved_rate=self._achieved_rate(sent["due_s"][counted], sent["acknowledged_s"][counted]),
             published=published,
-            cpu_seconds={name.removesuffix("-0"): after[name] - before[name] for name in after},
+            cpu_seconds=used,
         )
 
     def _achieved_rate(self, due_s: Float64Array, acknowledged_s: Float64Array) -> float:
@@ -227,9 +227,6 @@ class _Latency:
             partition[found[found >= 0]] = record.partition
             offset[found[found >= 0]] = record.offset
         return partition, offset
-
-    def _cpu_seconds(self) -> dict[str, float]:
-        return {name: cpu_seconds(self._stack.process(name)) for name in (*self._services, *STORES)}
 
     def _read(self, name: str) -> dict[str, Float64Array]:
         with np.load(Path(self._stack.folder) / name) as columns:
