@@ -163,6 +163,47 @@ def test_near_valid_lines_are_judged_as_by_the_rules(lines: list[bytes], end: by
     _hold_lines(end.join(lines))
 
 
+def _like_good(*changes: tuple[bytes, bytes]) -> list[bytes]:
+    """Good lines, and between them one for each change of some bytes to others."""
+    return [_GOOD, *(_GOOD.replace(old, new) for old, new in changes), _GOOD]
+
+
+@st.composite
+def _alike_lines(draw: st.DrawFn) -> list[bytes]:
+    """Lines of one form, and so of one producer: only their values differ, and now and then a byte that should not."""
+    in_order = ["meter", "register", "ts", "value"]
+    keys = draw(st.sampled_from([in_order, [*in_order, "version"]]) | st.permutations([*_good_fields]))
+    comma, colon, end = draw(st.sampled_from([(",", ":", "}"), (", ", ": ", "}"), (" ,", ":\t", " } ")]))
+    fixed = {key: draw(_good_fields[key]) for key in keys}
+    lines = []
+    for _ in range(draw(st.integers(2, 12))):
+        varied = draw(st.sets(st.sampled_from([*_any_fields]), max_size=2))
+        fields = {key: draw(_any_fields[key]) if key in varied else fixed[key] for key in keys}
+        text = "{" + comma.join(f'"{key}"{colon}{fields[key]}' for key in keys) + end
+        line = bytearray(text, "utf-8", "surrogatepass")
+        if draw(st.integers(0, 3)) == 0:
+            line[draw(st.integers(0, len(line) - 1))] = draw(st.integers(0, 255) | st.sampled_from([*b'"\\,0']))
+        lines.append(bytes(line).replace(b"\n", b" "))
+    return lines
+
+
+@settings(max_examples=300, deadline=None)
+@given(_alike_lines())
+@example(_like_good((b'"a"', b'"\xff"'), (b'"a"', b'"""'), (b'"a"', b'"\\"'), (b'"a"', b'"\t"')))
+@example(_like_good((b'"a"', b'"unknown"'), (b'"a"', b'"quo"ted"')))
+@example(_like_good((b'"a"', b'"0123456789"'), (b'"a"', b'"back\\slash"')))
+@example(
+    _like_good((b"1}", b"1.}"), (b"1}", b"12}"), (b"1}", b"}}"), (b"1}", b"1} x"), (b"1}", b"1}  "), (b"1}", b"1"))
+)
+@example(_like_good((b"1}", b"10000000000000}"), (b"1}", b"10000000000001}"), (b"1}", b"0}"), (b"1}", b"01}")))
+@example(_like_good((b"10:15", b"10:30"), (b"2026", b"20x6"), (b"2026", b"1999"), (b"2026", b"2036")))
+@example(_like_good((b"meter", b"metre"), (b"value", b"valve"), (b"register", b"registre"), (b'"ts"', b'"TS"')))
+@example([_GOOD.ljust(READING_BYTES_MAX), _GOOD.replace(b"1}", b"12}").ljust(READING_BYTES_MAX + 1), _GOOD])
+@example(_like_good((b"1}", b'1,"version":3}'), (b"1}", b'12,"version":3}'), (b"1}", b'1,"version":4}')))
+def test_lines_like_the_one_before_are_judged_as_by_the_rules(lines: list[bytes]) -> None:
+    _hold_lines(b"\n".join(lines))
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.lists(_instants(), min_size=10, max_size=40))
 def test_instants_at_every_edge_are_read_as_by_the_rules(instants: list[str]) -> None:
