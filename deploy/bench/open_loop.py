@@ -66,21 +66,37 @@ class _Connections:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self, body: bytes) -> tuple[int, bytes]:
-        """Status and content of the answer."""
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
-        writer.write(f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode())
-        writer.write(body)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        content = await reader.readexactly(length)
-        self._idle.append((reader, writer))
-        return int(head.split(b" ", 2)[1]), content
+        """Status and content of the answer; a connection that ingest closed while it waited is replaced."""
+        while True:
+            reader, writer = await self._take()
+            try:
+                writer.write(f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode())
+                writer.write(body)
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                content = await reader.readexactly(int(_field(head, b"content-length")))
+            except (asyncio.IncompleteReadError, ConnectionError):
+                writer.close()
+                continue
+            self._idle.append((reader, writer))
+            return int(head.split(b" ", 2)[1]), content
 
-    async def close(self) -> None:
+    async def _take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(self._host, self._port)
+
+    def close(self) -> None:
         """Closes those that wait."""
         for _, writer in self._idle:
             writer.close()
-            await writer.wait_closed()
+
+
+def _field(head: bytes, name: bytes) -> bytes:
+    """The value of a header field; `head` is in lower case."""
+    return head.partition(name + b":")[2].partition(b"\r\n")[0]
 
 
 async def send(options: OpenLoop, bodies: list[bytes], folder: Path) -> None:
@@ -103,7 +119,7 @@ async def send(options: OpenLoop, bodies: list[bytes], folder: Path) -> None:
         for number, at_s in enumerate(due_s.tolist()):
             await asyncio.sleep(max(0.0, at_s - time.monotonic()))
             group.create_task(send_one(number))
-    await connections.close()
+    connections.close()
     np.savez(folder / "sent.npz", due_s=due_s, acknowledged_s=acknowledged_s)
 
 
