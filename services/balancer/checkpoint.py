@@ -1,21 +1,25 @@
 """Checkpoints: a partition's state and offset in a file, whole or not there, the last two kept (design section 7).
 
-A file is one line of JSON (what follows, its length and SHA-256) and numpy's archive of the arrays. Only the readings
-that are held are written, not the empty places beside them.
+A file is one line of JSON (what follows, its SHA-256) and the arrays one after the other, as they are in memory. Only
+the readings that are held are written, not the empty places beside them. No copy of the whole is made on the way: with
+100,000 meters it has 400 MB.
 """
 
 import hashlib
-import io
 import os
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
-from shared.balance.memory import SeriesMemory, empty_memory, held_readings, put_held
+from shared.balance.held import held_readings, put_held
+from shared.balance.memory import HELD_RECORD, SeriesMemory, empty_memory
 
-_FORMAT = 3
+_FORMAT = 4
 _KEPT = 2
 
 
@@ -47,7 +51,10 @@ def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
     """
     folder = _folder(root, checkpoint.partition)
     folder.mkdir(parents=True, exist_ok=True)
-    content = _pack(checkpoint.memory)
+    arrays = _arrays(checkpoint.memory)
+    checksum = hashlib.sha256()
+    for array in arrays.values():
+        checksum.update(_bytes_of(array))
     head = {
         "format": _FORMAT,
         "partition": checkpoint.partition,
@@ -55,15 +62,18 @@ def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
         "topology": checkpoint.topology,
         "history_step": checkpoint.history_step,
         "event_now_s": checkpoint.event_now_s,
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "capacity": checkpoint.memory.capacity,
+        "series": len(arrays["series"]),
+        "held": len(arrays["held"]),
+        "sha256": checksum.hexdigest(),
     }
     path = folder / _name(checkpoint.next_offset)
     unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
     try:
         with unfinished.open("wb") as file:
             file.write(orjson.dumps(head) + b"\n")
-            file.write(content)
+            for array in arrays.values():
+                file.write(_bytes_of(array))
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(path)
@@ -97,43 +107,48 @@ def _drop_old(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _pack(memory: SeriesMemory) -> bytes:
-    slots = np.arange(len(memory.series))
+def _arrays(memory: SeriesMemory) -> dict[str, npt.NDArray[np.generic]]:
+    """The arrays of a checkpoint by name; the rings begin at 0."""
     series = memory.series.copy()
     series["start"] = 0
-    arrays = memory._asdict() | {"series": series, "held": held_readings(memory, slots)}
-    sink = io.BytesIO()
-    np.savez(sink, allow_pickle=False, capacity=np.array(memory.capacity), **arrays)
-    return sink.getvalue()
+    held = held_readings(memory, np.arange(len(series)))
+    return memory._asdict() | {"series": series, "held": held}
 
 
-def _unpack(content: bytes) -> SeriesMemory:
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        slots = len(arrays["series"])
-        memory = empty_memory(slots, int(arrays["capacity"]))
-        for name, array in memory._asdict().items():
-            if name != "held":
-                array[:] = arrays[name]
-        put_held(memory, np.arange(slots), arrays["held"])
-    return memory
+def _bytes_of(array: npt.NDArray[np.generic]) -> memoryview:
+    """The memory of a contiguous array as bytes: a view."""
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _read(path: Path) -> Checkpoint | None:
     try:
         with path.open("rb") as file:
             head = orjson.loads(file.readline())
-            content = file.read()
-        if head["format"] != _FORMAT or len(content) != head["bytes"]:
-            return None
-        if hashlib.sha256(content).hexdigest() != head["sha256"]:
-            return None
-        return Checkpoint(
+            if head["format"] != _FORMAT:
+                return None
+            memory = _read_memory(file, head)
+        return memory and Checkpoint(
             head["partition"],
             head["next_offset"],
             head["topology"],
             head["event_now_s"],
             head["history_step"],
-            _unpack(content),
+            memory,
         )
     except (OSError, ValueError, KeyError):
         return None
+
+
+def _read_memory(file: BufferedReader, head: dict[str, Any]) -> SeriesMemory | None:
+    """What the file holds after its head; None when it is not what was written."""
+    memory = empty_memory(head["series"], head["capacity"])
+    held = np.zeros(head["held"], HELD_RECORD)
+    checksum = hashlib.sha256()
+    for array in (memory._asdict() | {"held": held}).values():
+        if file.readinto(_bytes_of(array)) != array.nbytes:
+            return None
+        checksum.update(_bytes_of(array))
+    if file.read(1) or checksum.hexdigest() != head["sha256"]:
+        return None
+    put_held(memory, np.arange(head["series"]), held)
+    return memory

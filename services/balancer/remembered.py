@@ -4,8 +4,8 @@ import zlib
 
 import numpy as np
 
-from shared.balance.held import keep_before, with_more_room
-from shared.balance.memory import HELD_RECORD, SeriesMemory, held_readings, put_held
+from shared.balance.held import held_readings, keep_before, put_held, with_more_room
+from shared.balance.memory import HELD_RECORD, SeriesMemory
 
 _HELD = (("ts_s", "<i8"), ("value", "<i8"), ("version", "<i4"))
 

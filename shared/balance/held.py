@@ -4,8 +4,22 @@ import numba as nb
 import numpy as np
 
 from shared.balance.kernel_types import MEMORY_TYPE, kernel
-from shared.balance.memory import BEFORE_HELD, CAPACITIES, GAPS, LANE_BITS, LANES, STEADY, SeriesMemory, held_max
+from shared.balance.memory import (
+    BEFORE_HELD,
+    CAPACITIES,
+    GAPS,
+    HELD_RECORD,
+    LANE_BITS,
+    LANES,
+    STEADY,
+    Int64Array,
+    Records,
+    SeriesMemory,
+    held_max,
+)
 from shared.limits import MEMORY_S, QUARTER_S
+
+_READINGS_TYPE = nb.types.Array(nb.from_dtype(HELD_RECORD), 1, "C")
 
 
 @kernel(nb.int64(MEMORY_TYPE, nb.int64, nb.int64))
@@ -144,6 +158,34 @@ def make_room(memory: SeriesMemory, slot: int, memory_s: int) -> bool:
     forget(memory, slot, memory_s)
     capacity = memory.held.shape[1]
     return memory.series[slot].holds < capacity - capacity // 8 or capacity >= held_max(memory_s)
+
+
+@kernel(nb.void(MEMORY_TYPE, nb.int64[::1], _READINGS_TYPE, nb.boolean))
+def _move_all(memory: SeriesMemory, slots: Int64Array, readings: Records, out: bool) -> None:
+    """Copies all that `slots` hold to `readings` (out), or from there, one series after the other."""
+    i = 0
+    for slot in slots:
+        block, lane = block_and_lane(memory, slot)
+        for k in range(memory.series[slot].holds):
+            held = memory.held[block, ring_place(memory, slot, k), lane]
+            reading = readings[i]
+            source, target = (held, reading) if out else (reading, held)
+            target.ts_s = source.ts_s
+            target.value = source.value
+            target.version = source.version
+            i += 1
+
+
+def held_readings(memory: SeriesMemory, slots: Int64Array) -> Records:
+    """All held readings (HELD_RECORD) of `slots`, one series after the other, each in the order of time: a copy."""
+    readings = np.zeros(int(memory.holds[slots].sum()), HELD_RECORD)
+    _move_all(memory, slots, readings, True)
+    return readings
+
+
+def put_held(memory: SeriesMemory, slots: Int64Array, readings: Records) -> None:
+    """Writes what `held_readings` gave; the series' records say how many each holds, and from where on."""
+    _move_all(memory, slots, readings, False)
 
 
 @kernel(nb.void(MEMORY_TYPE, MEMORY_TYPE))

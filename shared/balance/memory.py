@@ -8,7 +8,7 @@ bytes of a series' own, and a held reading of 16 bytes whose neighbours are the 
 beside it (`held`).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
@@ -120,28 +120,8 @@ def grown_memory(memory: SeriesMemory, slots: int) -> SeriesMemory:
     return larger
 
 
-def held_readings(memory: SeriesMemory, slots: npt.NDArray[np.int64]) -> Records:
-    """All held readings (HELD_RECORD) of `slots`, one series after the other, each in the order of time: a copy."""
-    return memory.held[_places(memory, slots)]
-
-
-def put_held(memory: SeriesMemory, slots: npt.NDArray[np.int64], readings: Records) -> None:
-    """Writes what `held_readings` gave; the series' records say how many each holds, and from where on."""
-    memory.held[_places(memory, slots)] = readings
-
-
 def newest_readings(memory: SeriesMemory, slots: npt.NDArray[np.int64]) -> Records:
     """The newest held reading (HELD_RECORD) of each of `slots`, which hold one at least: a copy."""
     series = memory.series[slots]
     place = (series["start"].astype(np.int64) + series["holds"] - 1) % memory.capacity
     return memory.held[slots >> LANE_BITS, place, slots & (LANES - 1)]
-
-
-def _places(memory: SeriesMemory, slots: npt.NDArray[np.int64]) -> tuple[Any, Any, Any]:
-    """Where the readings of `slots` stand in `held`, as three columns of indices."""
-    series = memory.series[slots]
-    holds = series["holds"].astype(np.int64)
-    number = np.arange(holds.sum()) - np.repeat(np.cumsum(holds) - holds, holds)
-    slot = np.repeat(slots, holds)
-    place = (np.repeat(series["start"], holds) + number) % memory.capacity
-    return slot >> LANE_BITS, place, slot & (LANES - 1)

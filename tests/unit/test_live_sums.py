@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from shared.balance.held import put_held
 from shared.balance.live import LiveColumn, event_now, live_zones
-from shared.balance.memory import HELD_RECORD, empty_memory, put_held
+from shared.balance.memory import HELD_RECORD, empty_memory
 from tests.unit.small_topology import OTHER, STATION, TOWN
 from tests.unit.test_partition import DAY, fresh, message
 

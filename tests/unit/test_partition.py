@@ -19,8 +19,8 @@ from services.balancer.flush_content import LogPlace, Ownership, PartitionFlush
 from services.balancer.history_lane import LateChunk
 from services.balancer.partition import Partition
 from shared.archive.history import ArchivedReadings
+from shared.balance.held import held_readings
 from shared.balance.late import LateReadings
-from shared.balance.memory import held_readings
 from shared.database.tables import SUM_COLUMNS
 from shared.limits import FLUSH_ROWS_MAX, MESSAGE_BYTES_MAX
 from shared.readings_message import ReadingColumns
