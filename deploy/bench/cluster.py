@@ -1,4 +1,4 @@
-"""A synthetic cluster: stations of 200 meters under feeders under one cluster, its names and numbers by arithmetic."""
+"""A synthetic cluster: stations under feeders under one cluster, its names and numbers by arithmetic."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +24,7 @@ class Cluster:
     """So many `meters`, and the series (a register of a meter) that they have, by meter and then register."""
 
     meters: int
+    station_meters: int = STATION_METERS
 
     @cached_property
     def series_meter(self) -> Int64Array:
@@ -46,7 +47,7 @@ class Cluster:
     @property
     def stations(self) -> int:
         """How many stations."""
-        return -(-self.meters // STATION_METERS)
+        return -(-self.meters // self.station_meters)
 
     @property
     def feeders(self) -> int:
@@ -84,7 +85,7 @@ class Cluster:
         (folder / "zones.csv").write_text(zones)
         number = np.arange(self.meters)
         kinds = pa.array(["consumer,1.8.0", "prosumer,1.8.0|2.8.0"]).take(pa.array(is_prosumer(number).astype(np.int8)))
-        station = pa.array(self.station).take(pa.array(number // STATION_METERS))
+        station = pa.array(self.station).take(pa.array(number // self.station_meters))
         lines = pc.binary_join_element_wise(self.meter, station, kinds, ",")
         with (folder / "meters.csv").open("w") as file:
             file.write("meter,zone,kind,registers\n")

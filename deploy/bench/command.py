@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import typer
 
-_PARTS = ("kernel", "drain", "ingest", "latency", "restart", "scale", "peers", "recompute")
+_PARTS = ("kernel", "drain", "ingest", "latency", "restart", "scale", "peers", "recompute", "plot")
 """Modules of this package; each has `register(app)`, which adds its sub-command."""
 
 bench = typer.Typer(

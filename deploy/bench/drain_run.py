@@ -20,7 +20,7 @@ import asyncpg
 
 from deploy.bench.archive_lag import archived_until, readings_behind
 from deploy.bench.books_watch import outcomes, received, wait_received
-from deploy.bench.cluster import Cluster
+from deploy.bench.cluster import STATION_METERS, Cluster
 from deploy.bench.encode import Places, places_of
 from deploy.bench.fill import fill_json, fill_log
 from deploy.bench.json_gate import close_gate, open_gate
@@ -53,6 +53,7 @@ class DrainOptions:
     partitions: int = 4
     balancers: int = 1
     clock: ClockMode = "wall"
+    station_meters: int = STATION_METERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class _Drain:
         self._stack = stack
         self._connection = connection
         self._progress = progress
-        self._workload = Workload(Cluster(options.meters), options.readings, warm_rounds=1)
+        self._workload = Workload(Cluster(options.meters, options.station_meters), options.readings, warm_rounds=1)
         self._balancers = [f"balancer-{number}" for number in range(options.balancers)]
         self._parts = [*self._balancers, *(["ingest"] if options.format == "json" else []), *STORES]
         self._places: Places | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from deploy.bench.cluster import FEEDER_STATIONS, STATION_METERS, Cluster, Int64Array, is_prosumer
+from deploy.bench.cluster import FEEDER_STATIONS, Cluster, Int64Array, is_prosumer
 from shared.limits import QUARTER_S
 
 START_S = 1_767_225_600
@@ -147,7 +147,7 @@ def _zone_sums(cluster: Cluster, window: int, known: int) -> Int64Array:
     column = np.where(injected, PROSUMER_INJECTED, np.where(is_prosumer(meter), PROSUMER_WITHDRAWN, CONSUMER_WITHDRAWN))
     by_column = np.zeros((cluster.series, 3), np.int64)
     by_column[series, column] = energy_wh
-    station_begins = np.searchsorted(meter, np.arange(cluster.stations) * STATION_METERS)
+    station_begins = np.searchsorted(meter, np.arange(cluster.stations) * cluster.station_meters)
     stations = np.add.reduceat(by_column, station_begins)
     feeders = np.add.reduceat(stations, np.arange(0, cluster.stations, FEEDER_STATIONS))
     return np.concatenate([stations, feeders, stations.sum(axis=0, keepdims=True)])
