@@ -1,11 +1,12 @@
 """One run of `bench peers`: a topic is filled, Bilans and each peer do the job, and each answer is looked at."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncpg
 
 from deploy.bench.cluster import Cluster
+from deploy.bench.machine import load_average
 from deploy.bench.peer_bilans import measure_bilans, start_bilans
 from deploy.bench.peer_job import PeerJob, Sums
 from deploy.bench.peer_process import PEERS, Peer, run_peer
@@ -30,6 +31,7 @@ COLUMNS = (
     "rss_bytes",
     "exact",
     "difference_wh",
+    "load",
     "note",
 )
 _LATE_S = 2 * LATE_ROUNDS * QUARTER_S
@@ -61,6 +63,8 @@ class PeerRow:
     cpu_seconds: float = 0.0
     rss_bytes: int = 0
     difference_wh: int = 0
+    load: float = field(default_factory=load_average)
+    """Of the machine when it had done its job: of the minute before."""
 
     @property
     def figure_name(self) -> str:
@@ -80,10 +84,10 @@ class PeerRow:
     def cells(self) -> tuple[Figure, ...]:
         """Its row of the table, by COLUMNS."""
         if self.seconds is None:
-            return self.name, self.release, None, None, None, None, None, self.note
+            return self.name, self.release, None, None, None, None, None, self.load, self.note
         cpu_seconds = round(self.cpu_seconds, 2) if self.exact else None
         measured = self.readings_per_second, cpu_seconds, self.rss_bytes
-        return self.name, self.release, *measured, self.exact, self.difference_wh, self.note
+        return self.name, self.release, *measured, self.exact, self.difference_wh, self.load, self.note
 
 
 def check_names(only: Sequence[str]) -> tuple[str, ...]:

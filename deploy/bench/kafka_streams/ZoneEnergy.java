@@ -111,6 +111,9 @@ public final class ZoneEnergy {
         Properties set = new Properties();
         set.put(StreamsConfig.APPLICATION_ID_CONFIG, application);
         set.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, job.get("kafka").asText());
+        // The newer protocol gathers all threads before it gives out tasks; by the older one, with a broker that does
+        // not wait for more members, the first thread would take all tasks and soon hand half of them over.
+        set.put(StreamsConfig.GROUP_PROTOCOL_CONFIG, "streams");
         set.put(StreamsConfig.STATE_DIR_CONFIG, job.get("folder").asText() + "/" + application);
         set.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, Runtime.getRuntime().availableProcessors());
         set.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 256L * 1024 * 1024);
