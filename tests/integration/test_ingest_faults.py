@@ -17,6 +17,7 @@ import pytest
 
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.postgres import EmbeddedPostgres, ensure_database
+from shared.database.migrate import migrate
 from shared.settings import Settings
 from tests.integration.ingest_process import (
     METERS,
@@ -129,13 +130,17 @@ def test_postgres_away_and_no_topology_yet(kafka: EmbeddedKafka, tmp_path: Path)
     postgres = EmbeddedPostgres(tmp_path / "postgres", tmp_path / "postgres.log")
     postgres.prepare()
     settings = settings_of(kafka.bootstrap, postgres.url_of("own"))
+    # Its tables are there, only it is away: ingest ends where it meets a database that was never made.
+    _start(postgres)
+    asyncio.run(ensure_database(postgres.url, "own"))
+    migrate(settings.database_url)
+    postgres.stop()
     with running_ingest(settings, tmp_path / "log") as ingest:
         wait_for(lambda: ingest.answers("/healthz") == 200, 30)
         assert "PostgreSQL" in httpx.get(ingest.url + "/readyz").json()["detail"]
         _refused(ingest.post(_line(1)))
         _start(postgres)
         try:
-            asyncio.run(ensure_database(postgres.url, "own"))
             prepare(settings, write_topology(tmp_path / "topology"))
             ingest.wait_ready()
             assert ingest.post(_line(1)).status_code == 202
