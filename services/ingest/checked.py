@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from services.ingest.grouping import count_by_partition, scatter_by_partition
 from services.ingest.lookup import NO_PARTITION, SeriesLookup
 from services.ingest.name_table import NOT_FOUND
 from services.ingest.reading_rules import Rejection, judge
@@ -79,16 +80,33 @@ class Checked:
         """The good readings, at most `readings_max` at a time, each time of one partition, in the order they came."""
         if not self.good.any():
             return
-        partition = np.where(self.good, self.partition, NO_PARTITION)
-        order = np.argsort(partition, kind="stable")  # a radix sort for 16 bits
-        first = int(np.searchsorted(partition[order], 0))
-        present, counts = np.unique(partition[order[first:]], return_counts=True)
-        for number, count in zip(present.tolist(), counts.tolist(), strict=True):
-            for start in range(first, first + count, readings_max):
-                rows = order[start : min(start + readings_max, first + count)]
-                columns = ReadingColumns(self.slot[rows], self.ts_s[rows], self.value[rows], self.version[rows])
-                yield number, columns
-            first += count
+        counts = np.zeros(int(self.partition.max()) + 1, np.int64)
+        count_by_partition(self.partition, self.good, counts)
+        ends = np.cumsum(counts)
+        grouped = self._grouped(ends - counts)
+        for number in np.flatnonzero(counts).tolist():
+            end = int(ends[number])
+            for start in range(end - int(counts[number]), end, readings_max):
+                yield number, _part(grouped, slice(start, min(start + readings_max, end)))
+
+    def _grouped(self, places: npt.NDArray[np.int64]) -> ReadingColumns:
+        """The good readings, those of a partition from its place on."""
+        count = np.count_nonzero(self.good)
+        grouped = ReadingColumns(
+            np.empty(count, np.int32), np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int32)
+        )
+        scatter_by_partition(
+            self.partition,
+            self.good,
+            places,
+            *(self.slot, self.ts_s, self.value, self.version),
+            *(grouped.slot, grouped.ts_s, grouped.value, grouped.version),
+        )
+        return grouped
+
+
+def _part(readings: ReadingColumns, rows: slice) -> ReadingColumns:
+    return ReadingColumns(readings.slot[rows], readings.ts_s[rows], readings.value[rows], readings.version[rows])
 
 
 def place_columns(
