@@ -1,7 +1,7 @@
 """Writes `jars.lock` anew: `python -m deploy.bench.kafka_streams.lock_jars`, after a change of a version below.
 
 Kafka Streams is of the broker's own version, and takes the client, Jackson and slf4j from the broker's class path.
-RocksDB is in it since its classes are looked up even where stores are in memory.
+RocksDB is left out: stores are in memory, and nothing looks its classes up.
 """
 
 import hashlib
