@@ -61,7 +61,8 @@ class LivePublisher:
         since_s = time.monotonic() - told.at_s
         # A large partition tells less often: a tenth of the time goes into telling at most.
         wait_s = max(_CHANGE_S, 10 * told.cost_s)
-        return since_s >= _PULSE_S or (since_s >= wait_s and partition.next_offset != told.offset)
+        # Nor may the pulse of a very large one leave no time for readings.
+        return since_s >= max(_PULSE_S, 2 * told.cost_s) or (since_s >= wait_s and partition.next_offset != told.offset)
 
     def work_out(self, partition: Partition) -> list[tuple[str, bytes, bytes]]:
         """The messages due: topic, key and value. Runs in the worker thread, where the state stands still."""
