@@ -31,7 +31,7 @@ time, one that is worked on and one that was fetched ahead."""
 _WAIT_MS = 50
 """How long a broker holds back an answer without data: the topic is asked again at least so often."""
 
-_BACKOFF_S = 0.1
+_BACKOFF_S = 0.25
 """While partitions have no leader, or none of them is ours."""
 
 _log = logging.getLogger(__name__)
@@ -107,13 +107,14 @@ class RecordFetcher:
         await self._consumer.getmany(timeout_ms=0)
         assignment = self._assignment
         offsets = await self._known_offsets()
+        if not offsets:
+            await asyncio.sleep(_BACKOFF_S)
         by_leader: dict[int, dict[TopicPartition, int]] = {}
         for partition, offset in offsets.items():
             leader = self._client.cluster.leader_for_partition(partition)
             by_leader.setdefault(-1 if leader is None else leader, {})[partition] = offset
-        if -1 in by_leader or not by_leader:
+        if by_leader.pop(-1, None):
             await self._wait_for_leaders()
-            by_leader.pop(-1, None)
         answers = await asyncio.gather(*(self._ask(leader, wanted) for leader, wanted in by_leader.items()))
         if assignment != self._assignment:
             return []  # it changed meanwhile, and with it where to read on
