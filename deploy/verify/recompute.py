@@ -1,37 +1,34 @@
 """All totals of a partition from its archived readings, by the topology that it follows.
 
 Nothing of the stream is used but its rules: of each series' whole history what stands is found (rule 1), and its energy
-in every window counted by the kernels of the balance, once, without memory, late lane or recounts. Slices of series
-bound the readings held at a time; the totals of one partition, some 250 bytes for each zone and window, are held whole.
+in every window counted once, without memory, late lane or recounts. Slices of series bound the readings held at a time,
+and while one is counted the next is read; the totals of one partition, some 250 bytes for each zone and window, are
+held whole.
 """
 
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from deploy.verify.totals import Totals, totals
-from services.balancer.differences import Differences
+from deploy.verify.count import Counting
+from deploy.verify.totals import Totals
 from shared.archive.cover import Piece
 from shared.archive.files import Archive
-from shared.archive.history import ArchivedReadings, read_history
 from shared.archive.merge import count_deliveries
-from shared.balance.changes import Changes
-from shared.balance.history import History as SeriesHistory
-from shared.balance.history import count_ranges, narrow_placement, whole_memory
-from shared.balance.memory import Int32Array, Int64Array, SeriesMemory
+from shared.archive.series_reader import SeriesReader
+from shared.balance.memory import Int32Array, Int64Array
 from shared.balance.placement import Placement, place
+from shared.balance.whole_series import SeriesRuns
 from shared.topology.index import Topology
 from shared.words import ENERGY_REGISTERS
 
-_READINGS_MAX = 4_000_000
-"""Readings held at a time, some 400 MB with what sorting them needs."""
-_ROWS = 2**12
-"""Room for sums at first; it is doubled as the windows ask for it."""
-_ALL_ROWS = 2**62
-"""Nothing is put off: there is no transaction to hold it."""
-_ALWAYS = (np.array([-(2**62)], np.int64), np.array([2**62], np.int64))
-"""The range of all windows."""
+_SLICE_READINGS = 4_000_000
+"""Readings of a slice: 100 MB, and two slices are held at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +50,69 @@ class Extent:
         """Where the archive must have got to."""
         return self.next_offset + (self.next_position > 0)
 
+    def is_certain(self, first_offset: int, end_offset: int) -> bool:
+        """Whether all readings of these messages are in the published rows."""
+        waiting = (self.waiting_offset >= first_offset) & (self.waiting_offset < end_offset)
+        return end_offset <= self.next_offset and not waiting.any()
 
-def recompute(archive: Archive, extent: Extent, topology: Topology, advance: Callable[[int], None]) -> Totals:
+    def taken(self, log_offset: Int64Array, position: Int32Array) -> npt.NDArray[np.bool_]:
+        """Which readings' effect is in the published rows: a message that changes very many is published in parts."""
+        in_part = (log_offset == self.next_offset) & (position < self.next_position)
+        waiting = _one_number(self.waiting_offset, self.waiting_position)
+        taken: npt.NDArray[np.bool_] = (log_offset < self.next_offset) | in_part
+        return taken & ~np.isin(_one_number(log_offset, position), waiting)
+
+
+@dataclass(slots=True)
+class Spent:
+    """Where the time of recomputing went, in seconds by the clock."""
+
+    reading_s: float = 0.0
+    """Reading the archive and putting it in order, which goes on beside the counting."""
+    counting_s: float = 0.0
+    """Counting, and summing up."""
+
+
+def recompute(
+    archive: Archive,
+    extent: Extent,
+    topology: Topology,
+    advance: Callable[[int], None],
+    spent: Spent | None = None,
+) -> Totals:
     """The totals of the partition's zones, those above them included; `advance` hears of each slice's series."""
+    spent = spent or Spent()
     placement = place(topology, extent.partition)
-    differences = Differences(_ROWS, flush_rows_max=_ALL_ROWS)
-    for slots in _slices(archive, extent, placement):
-        readings = read_history(archive, extent.partition, slots, extent.end_offset)
-        for slot, history in _histories(_published(readings, extent)):
-            _count(whole_memory(history), narrow_placement(placement, slot), differences)
-        advance(len(slots))
-    differences.roll_up(placement)
-    all_rows, _ = differences.summed()
-    return totals(all_rows.zone_id.astype(np.int64), all_rows.window_s, all_rows.sums)
+    counting = Counting(placement)
+    slices = _slices(archive, extent, placement)
+    cores = len(os.sched_getaffinity(0))
+    with SeriesReader(archive, extent.partition, extent.end_offset, extent, cores) as reader:
+        for runs in _read_ahead(reader, slices, spent):
+            began_s = time.perf_counter()
+            counting.add(runs)
+            spent.counting_s += time.perf_counter() - began_s
+            advance(len(runs.slot))
+    began_s = time.perf_counter()
+    totals = counting.totals()
+    spent.counting_s += time.perf_counter() - began_s
+    return totals
 
 
-def _count(memory: SeriesMemory, narrow: Placement, differences: Differences) -> None:
-    """Adds what one series holds in all its windows."""
+def _read_ahead(reader: SeriesReader, slices: Sequence[Int32Array], spent: Spent) -> Iterator[SeriesRuns]:
+    """What `reader` has of each slice; while one is worked on, the next is read."""
 
-    def kernel(leaves: Changes) -> int:
-        return int(count_ranges(memory, narrow, leaves, *_ALWAYS, 1))
+    def read(slots: Int32Array) -> SeriesRuns:
+        began_s = time.perf_counter()
+        runs = reader.read(slots)
+        spent.reading_s += time.perf_counter() - began_s
+        return runs
 
-    differences.count(kernel)
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+        ahead = [thread.submit(read, slots) for slots in slices[:1]]
+        for number in range(len(slices)):
+            runs = ahead.pop().result()
+            ahead += [thread.submit(read, slots) for slots in slices[number + 1 : number + 2]]
+            yield runs
 
 
 def count_archived(archive: Archive, extent: Extent) -> tuple[int, bool]:
@@ -97,45 +135,20 @@ def energy_series(topology: Topology, partition: int) -> int:
     return int(np.count_nonzero(mine & (topology.series_register < ENERGY_REGISTERS)))
 
 
-def _slices(archive: Archive, extent: Extent, placement: Placement) -> Iterator[Int32Array]:
-    """The slots of energy registers, a slice at a time, so that no slice has many more readings than may be held."""
+def _slices(archive: Archive, extent: Extent, placement: Placement) -> list[Int32Array]:
+    """The slots of energy registers, in slices that have about as many readings as may be held at a time."""
     energy = (placement.register >= 0) & (placement.register < ENERGY_REGISTERS)
     slots: Int32Array = np.flatnonzero(energy).astype(np.int32)
     if len(slots) == 0:
-        return
+        return []
 
     def rows(pieces: Sequence[Piece]) -> int:
         return sum(archive.row_count(piece.file.path) for piece in pieces)
 
     held = archive.with_cover(extent.partition, rows, extent.end_offset)
-    yield from np.array_split(slots, min(len(slots), -(-held // _READINGS_MAX) or 1))
+    return np.array_split(slots, min(len(slots), -(-held // _SLICE_READINGS) or 1))
 
 
 def _one_number(high: Int64Array, low: Int32Array) -> Int64Array:
     """Offset, and position below 2^31, as one number."""
     return (high.astype(np.int64) << 31) | low
-
-
-def _published(readings: ArchivedReadings, extent: Extent) -> ArchivedReadings:
-    """Those whose effect is in the published rows: a message that changes very many is published in parts."""
-    in_part = (readings.log_offset == extent.next_offset) & (readings.position < extent.next_position)
-    kept = (readings.log_offset < extent.next_offset) | in_part
-    if len(extent.waiting_offset):
-        waiting = _one_number(extent.waiting_offset, extent.waiting_position)
-        kept &= ~np.isin(_one_number(readings.log_offset, readings.position), waiting)
-    return readings if kept.all() else readings.take(kept)
-
-
-def _histories(readings: ArchivedReadings) -> Iterator[tuple[int, SeriesHistory]]:
-    """Each series' slot and what stands of it: of an instant the highest version, of equals the first in the log."""
-    # The readings are in the order of the log within a slot, and the sort keeps equals in their order.
-    readings = readings.take(np.lexsort((-readings.version.astype(np.int64), readings.ts_s, readings.slot)))
-    first = np.ones(len(readings), np.bool_)
-    first[1:] = (readings.slot[1:] != readings.slot[:-1]) | (readings.ts_s[1:] != readings.ts_s[:-1])
-    readings = readings.take(first)
-    begins = np.flatnonzero(np.diff(readings.slot, prepend=-1))
-    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(readings)], strict=False):
-        yield (
-            int(readings.slot[begin]),
-            SeriesHistory(readings.ts_s[begin:end], readings.value[begin:end], readings.version[begin:end]),
-        )
