@@ -35,6 +35,9 @@ def drain(
         Literal["wall", "event"],
         typer.Option(help="wall: every window has ended and gets revisions; event: now goes with the readings."),
     ] = "wall",
+    warm_rounds: Annotated[
+        int, typer.Option(min=1, help="Rounds committed before; with 192 the balancer's memory of 48 hours is full.")
+    ] = 1,
     save: Annotated[Path | None, typer.Option(help="Add the JSON line to this file.", show_default=False)] = None,
 ) -> None:
     """Measures how fast a full log becomes committed rows; 1 % of the readings come twice, 1 % late.
@@ -54,6 +57,7 @@ def drain(
         partitions=partitions,
         balancers=balancers,
         clock=clock,
+        warm_rounds=warm_rounds,
     )
     report = Report("drain", asdict(options))
     with BenchProgress() as progress:
@@ -73,6 +77,7 @@ def drain(
         "ratio_of_raw": round(per_second / outcome.raw.readings_per_second, 3),
         "seconds": round(outcome.seconds, 3),
         "archive_lag": outcome.archive_lag,
+        "archived_seconds": round(outcome.archived_seconds, 3),
         "rss_bytes": outcome.rss_bytes,
         **{f"{name}_cpu_seconds": round(seconds, 2) for name, seconds in outcome.cpu_seconds.items()},
         "raw_cpu_seconds": round(outcome.raw.cpu_seconds, 2),

@@ -55,6 +55,7 @@ def test_a_drain_is_exact_and_tells_its_speed(tmp_path: Path, form: str, per_mes
     for name in ("readings_per_second", "raw_readings_per_second", "ratio_of_raw", "balancer_cpu_seconds", "rss_bytes"):
         assert report[name] > 0
     assert 0 <= report["archive_lag"] <= report["delivered"]
+    assert report["archived_seconds"] >= report["seconds"] > 0
     assert json.loads(history.read_text()) == report
 
 
