@@ -19,7 +19,14 @@ import pyarrow.parquet as pq
 
 from shared.archive.cover import ArchiveFile, Piece, cover
 from shared.archive.message import ArchivedMessage
-from shared.archive.rows import DELIVERIES_KEY, NAME_COLUMNS, PLACE_COLUMNS, ROW_GROUP_ROWS, message_table
+from shared.archive.rows import (
+    DELIVERIES_KEY,
+    NAME_COLUMNS,
+    PLACE_COLUMNS,
+    ROW_GROUP_ROWS,
+    SOUGHT_COLUMNS,
+    message_table,
+)
 from shared.topology.index import Topology
 
 _FILE = re.compile(r"(\d{20})-(\d{20})\.parquet$")
@@ -97,10 +104,19 @@ class Archive:
         to keep, only control records.
         """
         table = message_table(partition, messages, topology)
-        return self.write_table(partition, first_offset, end_offset, table, table.num_rows)
+        # In one row group: nobody finds a series in a file in the order of the log without reading all of it.
+        rows = max(1, table.num_rows)
+        return self.write_table(partition, first_offset, end_offset, table, table.num_rows, row_group_rows=rows)
 
     def write_table(
-        self, partition: int, first_offset: int, end_offset: int, table: pa.Table, deliveries: int | None
+        self,
+        partition: int,
+        first_offset: int,
+        end_offset: int,
+        table: pa.Table,
+        deliveries: int | None,
+        *,
+        row_group_rows: int = ROW_GROUP_ROWS,
     ) -> str:
         """Writes `table` as the partition's file of [first_offset, end_offset) and returns its path.
 
@@ -117,7 +133,8 @@ class Archive:
                 table,
                 file,
                 compression="zstd",
-                row_group_size=ROW_GROUP_ROWS,
+                row_group_size=row_group_rows,
+                write_statistics=list(SOUGHT_COLUMNS),
                 use_dictionary=list(NAME_COLUMNS),
                 column_encoding=dict.fromkeys(PLACE_COLUMNS, "DELTA_BINARY_PACKED"),
             )
