@@ -17,6 +17,8 @@ _ALL_ROWS = 2**62
 """Nothing is put off: there is no transaction to hold it."""
 _ALWAYS = (np.array([-(2**62)], np.int64), np.array([2**62], np.int64))
 """The range of all windows."""
+_NO_KEY = -(2**63)
+"""A key that no row has."""
 
 
 class Counting:
@@ -26,13 +28,14 @@ class Counting:
         """`placement` says where the partition's series count."""
         self._placement = placement
         self._sums = empty_sums(len(placement.zone_id))
+        self._zones = _zones_with_series(placement)
         self._alone = Differences(_ROWS, flush_rows_max=_ALL_ROWS)
 
     def add(self, runs: SeriesRuns) -> None:
         """Counts series with all their readings; each series comes once."""
         kind = np.zeros(len(runs.slot), np.int8)
         look_through(runs, self._placement, self._sums, kind)
-        self._sums = with_pages(self._sums)
+        self._sums = with_pages(self._sums, self._zones)
         count_plain(runs, self._placement, self._sums, kind)
         for k in np.flatnonzero(kind == OTHER).tolist():
             self._count_alone(int(runs.slot[k]), _history(runs, k))
@@ -58,10 +61,21 @@ class Counting:
         return _added(Totals(key, rows), row_keys(more.zone_id.astype(np.int64), more.window_s), more.sums)
 
 
+def _zones_with_series(placement: Placement) -> int:
+    """How many zones have series in them or in a zone below."""
+    has = np.zeros(len(placement.zone_parent), np.bool_)
+    has[placement.zone] = True
+    for zone in range(len(has) - 1, -1, -1):  # parents stand before their children
+        if has[zone] and placement.zone_parent[zone] >= 0:
+            has[placement.zone_parent[zone]] = True
+    return int(has.sum())
+
+
 def _added(totals: Totals, key: Int64Array, sums: Int64Array) -> Totals:
     """The totals with further rows, each key of which is there once, added to them."""
-    there = np.isin(key, totals.key)
-    totals.sums[np.searchsorted(totals.key, key[there])] += sums[there]
+    place = np.searchsorted(totals.key, key)
+    there = np.append(totals.key, _NO_KEY)[place] == key
+    totals.sums[place[there]] += sums[there]
     if there.all():
         return totals
     all_keys, all_sums = np.r_[totals.key, key[~there]], np.concatenate([totals.sums, sums[~there]])

@@ -27,8 +27,8 @@ from shared.balance.whole_series import SeriesRuns
 from shared.topology.index import Topology
 from shared.words import ENERGY_REGISTERS
 
-_SLICE_READINGS = 4_000_000
-"""Readings of a slice: 100 MB, and two slices are held at a time."""
+_SLICE_READINGS = 1_500_000
+"""Readings of a slice: 40 MB, and two slices are held at a time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,11 +77,6 @@ class PieceReader:
             self._file.close()
             self._file = None
 
-    @property
-    def kept_rows(self) -> int:
-        """Rows that are kept decoded."""
-        return sum(len(group.slot) for group in self._kept.values())
-
     def choose(self, slots: Int32Array) -> int:
         """Chooses the row groups that may have one of `slots`; how many rows they have."""
         least, most = self._extents.slot_min, self._extents.slot_max

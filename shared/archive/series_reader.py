@@ -16,14 +16,14 @@ import numpy.typing as npt
 from shared.archive.cover import Piece
 from shared.archive.files import Archive
 from shared.archive.piece_reader import Columns, PieceReader, Runs
-from shared.archive.rows import ROW_GROUP_ROWS
 from shared.balance.memory import Int32Array, Int64Array
 from shared.balance.whole_series import SeriesRuns
 
 _OPEN_FILES_MAX = 128
 """Files kept open from slice to slice; others are opened for each."""
-_KEPT_ROWS_MAX = 64 * ROW_GROUP_ROWS
-"""Rows of row groups that the next slice needs too, kept decoded: 24 bytes each."""
+_KEPT_ROWS_MAX = 12_000_000
+"""Rows of row groups that the next slice needs too, kept decoded: 20 bytes each. Files that compaction has not made
+final need be read once then: a partition has eight million rows in them at most (services/balancer/compaction.py)."""
 
 
 class Choice(Protocol):
@@ -76,11 +76,10 @@ class SeriesReader:
         rows = [reader.choose(slots) for reader in readers]
         ends = np.cumsum([0, *rows]).tolist()
         columns = self._room(ends[-1])
-        keep = sum(reader.kept_rows for reader in readers) < _KEPT_ROWS_MAX
 
         def read(k: int) -> Runs:
             try:
-                return readers[k].read(columns, ends[k], wanted, keep=keep)
+                return readers[k].read(columns, ends[k], wanted, keep=ends[k + 1] <= _KEPT_ROWS_MAX)
             finally:
                 if k >= _OPEN_FILES_MAX:
                     readers[k].close()

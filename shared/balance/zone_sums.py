@@ -24,6 +24,8 @@ BLOCKS = ((INSTANT_S_MAX // QUARTER_S) >> BLOCK_BITS) - FIRST_BLOCK + 1
 """Blocks in which a reading may lie (design rule 10, and 32 bits of seconds)."""
 
 NO_PAGE, WANTED = 0, -1
+_SPARE_PAGES_MAX = 2_500
+"""2 GB of addresses: more room than that is not made in advance."""
 Flags = npt.NDArray[np.bool_]
 _NOT_ABOVE = [BOUNDARY, BOUNDARY_KNOWN]
 """What a boundary meter measures is no part of the zones above (rule 8)."""
@@ -52,15 +54,21 @@ def block_of(instant_s: int) -> int:
     return ((instant_s // QUARTER_S) >> BLOCK_BITS) - FIRST_BLOCK
 
 
-def with_pages(sums: ZoneSums) -> ZoneSums:
-    """The same sums with the pages that are wanted."""
+def with_pages(sums: ZoneSums, zones: int) -> ZoneSums:
+    """The same sums with the pages that are wanted; `zones` will have pages in the end.
+
+    Where there is no room, it is made for as many pages as these zones need if each has all blocks that any has now:
+    what is not used costs nothing, and what is there already is copied seldom.
+    """
     wanted = np.nonzero(sums.page == WANTED)
     first = int(sums.page.max(initial=0)) + 1
     needed = first + len(wanted[0])
     sums.page[wanted] = np.arange(first, needed)
     if needed <= len(sums.sums):
         return sums
-    larger = np.zeros((max(needed, 2 * len(sums.sums)), SUMS, BLOCK), np.int64)
+    expected = 1 + zones * int((sums.page != NO_PAGE).any(axis=0).sum())
+    room = max(needed + needed // 2, min(expected, needed + _SPARE_PAGES_MAX))
+    larger = np.zeros((room, SUMS, BLOCK), np.int64)
     larger[1:first] = sums.sums[1:first]
     return ZoneSums(sums.page, larger)
 
@@ -73,7 +81,7 @@ def rolled_up(sums: ZoneSums, zone_parent: Int32Array) -> ZoneSums:
         if parent < 0 or len(blocks) == 0:
             continue
         sums.page[parent, blocks[sums.page[parent, blocks] == NO_PAGE]] = WANTED
-        sums = with_pages(sums)
+        sums = with_pages(sums, len(zone_parent))
         for block in blocks.tolist():
             target, source = sums.sums[sums.page[parent, block]], sums.sums[sums.page[zone, block]]
             kept = target[_NOT_ABOVE].copy()
