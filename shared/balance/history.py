@@ -55,9 +55,13 @@ class History(NamedTuple):
 
 def standing(ts_s: Int64Array, value: Int64Array, version: Int32Array) -> History:
     """Of readings in the order of the log those that stand: of an instant the highest version, its first (rule 1)."""
-    order = np.lexsort((-version.astype(np.int64), ts_s))  # stable: equals stay in the order of the log
+    order = np.argsort(ts_s, kind="stable")  # equals stay in the order of the log; what is in order already is quick
     ts_s = ts_s[order]
-    first = np.r_[True, ts_s[1:] != ts_s[:-1]] if len(ts_s) else np.zeros(0, np.bool_)
+    first = np.diff(ts_s, prepend=-1) != 0
+    if first.all():
+        return History(ts_s, value[order], version[order])
+    if version.min() != version.max():
+        order = order[np.lexsort((-version[order].astype(np.int64), ts_s))]
     return History(ts_s[first], value[order][first], version[order][first])
 
 
