@@ -13,6 +13,9 @@ from shared.errors import BilansError
 from shared.service_log import configure_log
 from shared.settings import Settings, read_settings
 
+_SWITCH_S = 0.0005
+"""A thread that works in Python hands over so soon when another one waits: the event loop must not wait 5 ms (Python's
+own figure) each time that it has sent or received something while a worker builds a flush."""
 _GRACE_S = 5
 """Requests under way get this long to end; a sender sees its connection close after that."""
 
@@ -57,6 +60,7 @@ def run_service(name: str, port_of: Callable[[Settings], int], make_app: Callabl
     Returns 2 when they or the port cannot be used, having said why in one line.
     """
     configure_log()
+    sys.setswitchinterval(_SWITCH_S)
     try:
         settings = read_settings()
         listening = bind(settings.host, port_of(settings))

@@ -4,7 +4,7 @@ Key: `zone|partition`. Value: this record as JSON. A zone's live view sums its p
 older `epoch` than one already seen of that partition comes from a replaced owner and is to be ignored.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import orjson
 
@@ -57,7 +57,7 @@ class LiveRecord:
 
 def encode_live_record(record: LiveRecord) -> bytes:
     """The message's value."""
-    return orjson.dumps(asdict(record))
+    return orjson.dumps(record)
 
 
 def decode_live_record(value: bytes) -> LiveRecord:

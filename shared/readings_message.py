@@ -22,6 +22,8 @@ READINGS_SCHEMA = pa.schema(
 )
 """A reading in the log: its series' slot in the partition, its instant, value (Wh or W) and version."""
 
+_READING_BYTES = 24
+
 READINGS_HEADERS: Sequence[tuple[str, bytes]] = (("kind", b"readings"),)
 TOPOLOGY_HEADERS: Sequence[tuple[str, bytes]] = (("kind", b"topology"),)
 
@@ -73,6 +75,11 @@ def encode_topology_switch(number: int) -> bytes:
     return orjson.dumps({"topology": number})
 
 
+def readings_at_most(value: bytes) -> int:
+    """How many readings a `readings` message has at most, by its length: 24 bytes each."""
+    return len(value) // _READING_BYTES
+
+
 def decode_message(headers: Sequence[tuple[str, bytes]], value: bytes) -> ReadingColumns | TopologySwitch:
     """What a message of `bilans.readings` says; the columns are views of `value`, nothing is copied.
 
@@ -87,7 +94,7 @@ def decode_message(headers: Sequence[tuple[str, bytes]], value: bytes) -> Readin
         batch = reader.read_next_batch()
     return ReadingColumns(
         slot=batch.column(0).to_numpy(),
-        ts_s=batch.column(1).cast(pa.int64()).to_numpy(),
+        ts_s=batch.column(1).view(pa.int64()).to_numpy(),
         value=batch.column(2).to_numpy(),
         version=batch.column(3).to_numpy(),
     )

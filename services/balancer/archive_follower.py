@@ -16,7 +16,7 @@ from shared.archive.files import Archive
 from shared.archive.message import ArchivedMessage
 from shared.database.engine import DATABASE_TROUBLE
 from shared.kafka_client import make_consumer
-from shared.readings_message import ReadingColumns, decode_message
+from shared.readings_message import ReadingColumns, decode_message, readings_at_most
 from shared.settings import Settings
 from shared.topics import READINGS
 from shared.topology.index import Topology
@@ -60,8 +60,9 @@ class _Batch:
     first_offset: int
     """Where the file before it ended, so that what is missing shows."""
     end_offset: int
-    messages: list[ArchivedMessage] = field(default_factory=list)
+    records: list[ConsumerRecord] = field(default_factory=list)
     readings: int = 0
+    """How many there are at most."""
     since_s: float = 0.0
     """When its first message came."""
 
@@ -140,13 +141,11 @@ class ArchiveFollower:
             return  # read before the partition went, or before it came back
         if record.offset > batch.end_offset:
             batch = self._begin_after_loss(partition, batch, record.offset)
-        message = decode_message(record.headers, record.value)
         if batch.end_offset == batch.first_offset:
             batch.since_s = time.monotonic()
         batch.end_offset = record.offset + 1
-        if isinstance(message, ReadingColumns) and len(message):
-            batch.messages.append(ArchivedMessage(record.offset, message))
-            batch.readings += len(message)
+        batch.records.append(record)
+        batch.readings += readings_at_most(record.value)
 
     async def _pass_over_lost(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         """Goes on where the log begins now; raises KafkaError when it is not that its begin was deleted."""
@@ -186,10 +185,18 @@ class ArchiveFollower:
                 return  # its partition went to somebody else meanwhile
             ended = self._ended[0]
             partition, batch = ended
-            await asyncio.to_thread(
-                self.archive.write, partition, batch.first_offset, batch.end_offset, batch.messages, topology
-            )
+            await asyncio.to_thread(self._write, partition, batch, topology)
             # It leaves the list once it is written: were the wait for it cancelled and the write to fail, a file of
             # what comes after it would say that the archive has got further, and nobody would fill the hole.
             if self._ended and self._ended[0] is ended:
                 self._ended.pop(0)
+
+    def _write(self, partition: int, batch: _Batch, topology: Topology) -> None:
+        """Writes a file of the batch; in a thread, where the balance does not wait for it."""
+        decoded = ((record.offset, decode_message(record.headers, record.value)) for record in batch.records)
+        messages = [
+            ArchivedMessage(offset, message)
+            for offset, message in decoded
+            if isinstance(message, ReadingColumns) and len(message)
+        ]
+        self.archive.write(partition, batch.first_offset, batch.end_offset, messages, topology)
