@@ -1,12 +1,8 @@
 """`bilans bench`: the benchmarks, each a sub-command in a file of its own."""
 
-from importlib import import_module
-from importlib.util import find_spec
-
 import typer
 
-_PARTS = ("kernel", "drain", "ingest", "latency", "restart", "scale", "peers", "recompute", "plot")
-"""Modules of this package; each has `register(app)`, which adds its sub-command."""
+from deploy.bench import drain, ingest, kernel, latency, peers, plot, recompute, restart, scale
 
 bench = typer.Typer(
     add_completion=False,
@@ -26,6 +22,5 @@ def _bench() -> None:
     """
 
 
-for _part in _PARTS:
-    if find_spec(f"deploy.bench.{_part}") is not None:
-        import_module(f"deploy.bench.{_part}").register(bench)
+for _part in (kernel, drain, ingest, latency, restart, scale, peers, recompute, plot):
+    _part.register(bench)

@@ -3,7 +3,7 @@
 `python -m deploy.bench.latency_observer FOLDER`, with the environment of a service. It says `watching` when it does,
 and ends with a line on standard input. FOLDER gets `seen.npz`, all times monotonic: of each live record of a station
 its number, the instant of its newest reading, and when the record was received; and of each move of a partition's
-progress the partition, the offset, and when it was seen (a question each five milliseconds).
+progress the partition, the offset, and when it was seen (a question each ten milliseconds).
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from shared.kafka_client import make_consumer
 from shared.settings import Settings, read_settings
 from shared.topics import LIVE, READINGS
 
-_QUESTION_S = 0.005
+_QUESTION_S = 0.01
 _STATION = b"STATION-"
 
 
