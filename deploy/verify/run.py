@@ -24,7 +24,7 @@ from deploy.verify.snapshot import (
     read_unlike_revisions,
     read_zone_names,
 )
-from deploy.verify.totals import Totals, compare, window_of, zone_of
+from deploy.verify.totals import Totals, compare, union, window_of, zone_of
 from shared.archive.files import Archive
 from shared.balance.memory import Int64Array
 from shared.database.engine import connect
@@ -195,7 +195,7 @@ class _Run:
 
     def _hold(self, partition: int, found: Totals, expected: Totals) -> None:
         compared = compare(found, expected)
-        self._result.keys = np.union1d(self._result.keys, compared.key)
+        self._result.keys = union(self._result.keys, compared.key)
         rows, columns = np.nonzero(compared.found != compared.expected)
         self._result.differences += len(rows)
         order = np.lexsort((columns, compared.key[rows] >> 32, window_of(compared.key[rows])))[:DIFFERENCES_NAMED]

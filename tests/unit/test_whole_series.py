@@ -119,17 +119,20 @@ def consumer(**valid: int) -> ReferenceSeries:
     return ReferenceSeries(Register.WITHDRAWN, (ReferencePlace(3, MeterKind.CONSUMER, True, 5000, **valid),))
 
 
-@pytest.mark.parametrize("cut", [1, 999, 100_000])
-def test_a_long_regular_series_goes_over_pages(cut: int) -> None:
-    """Energies of 0 to 96 Wh, in three pages of each zone; the meter counts from one instant to another only."""
+@pytest.mark.parametrize(("cut", "end"), [(1, 19), (999, 19), (100_000, 19), (100_000, 1), (100_000, 0)])
+def test_a_long_regular_series_goes_over_pages(cut: int, end: int) -> None:
+    """Energies of 0 to 96 Wh, in three pages of each zone; the meter counts not in the first 20 and the last windows.
+
+    At the end the last window, or none, begins where the meter counts no more.
+    """
     quarters = 2 * BLOCK + 100
     first_s = PAGE_EDGE_S - 50 * QUARTER_S
-    valid = {"valid_from_s": first_s + 20 * QUARTER_S, "valid_to_s": first_s + (quarters - 20) * QUARTER_S}
+    valid = {"valid_from_s": first_s + 20 * QUARTER_S, "valid_to_s": first_s + (quarters - 1 - end) * QUARTER_S}
     values = np.cumsum(np.arange(quarters) % 97).tolist()
     readings = [(0, first_s + k * QUARTER_S, value, 0) for k, value in enumerate(values)]
     found = counted([consumer(**valid)], [readings], cut)
     assert found == expected([consumer(**valid)], [readings])
-    assert len(found) == 3 * (quarters - 40)
+    assert len(found) == 3 * (quarters - 20 - 1 - end)
 
 
 def kinds_of(by_series: list[list[Reading]]) -> Int8Array:
