@@ -7,7 +7,7 @@ followed by the next within a second.
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -33,11 +33,15 @@ _METERS_S = 5.0
 _METERS_CHUNK = 50_000
 
 
+_Facts = tuple[int, int, int | None, bytes]
+"""Epoch, topology, now and figures: what makes a zone's record worth telling; the passing of time alone does not."""
+
+
 @dataclass(slots=True)
 class _Told:
     """What was told last of a partition."""
 
-    zones: dict[str, bytes] = field(default_factory=dict)
+    zones: dict[str, "_Facts"] = field(default_factory=dict)
     at_s: float = 0.0
     all_at_s: float = 0.0
     meters_at_s: float = 0.0
@@ -68,13 +72,14 @@ class LivePublisher:
         """The messages due: topic, key and value. Runs in the worker thread, where the state stands still."""
         began_s = time.monotonic()
         told = self._told[partition.number]
-        records = self._records(partition)
+        now_s, zones = self._zones(partition)
         pulse = began_s - told.all_at_s >= _PULSE_S
         messages = []
-        for record in records:
-            facts = encode_live_record(_without_time(record))
-            if pulse or told.zones.get(record.zone) != facts:
-                told.zones[record.zone] = facts
+        for zone, row in zones:
+            facts = (partition.epoch, partition.topology.number, now_s, row.tobytes())
+            if pulse or told.zones.get(zone) != facts:
+                told.zones[zone] = facts
+                record = self._record(partition, zone, row, now_s)
                 messages.append((LIVE, record.key, encode_live_record(record)))
         if began_s - told.meters_at_s >= _METERS_S:
             told.meters_at_s = began_s
@@ -90,7 +95,8 @@ class LivePublisher:
             future = await self._producer.send(topic, value, key=key, partition=0)
             future.add_done_callback(_note_failure)
 
-    def _records(self, partition: Partition) -> list[LiveRecord]:
+    def _zones(self, partition: Partition) -> tuple[int | None, list[tuple[str, npt.NDArray[np.int64]]]]:
+        """The partition's now, and the zones that it has something to tell of, with their live sums."""
         partition.advance_event_now()
         now_s = partition.event_now_s if self._event_mode else int(self._clock.now_s())
         topology = partition.topology
@@ -98,8 +104,8 @@ class LivePublisher:
             partition.memory, partition.placement, FOREVER_S - 1 if now_s is None else now_s, len(topology.meter)
         )
         told = self._told[partition.number].zones
-        return [
-            self._record(partition, zone, row, now_s)
+        return now_s, [
+            (zone, row)
             for zone, row in zip(topology.zone, zones, strict=True)
             if row[LiveColumn.METERS] or zone in told
         ]
@@ -132,11 +138,6 @@ class LivePublisher:
             charged_expected_wh=figures[LiveColumn.CHARGED_EXPECTED_WH],
             discharged_expected_wh=figures[LiveColumn.DISCHARGED_EXPECTED_WH],
         )
-
-
-def _without_time(record: LiveRecord) -> LiveRecord:
-    """The record as far as it tells something new: the passing of time alone is no change."""
-    return replace(record, written_at_s=0.0, last_received_at_s=None)
 
 
 def _note_failure(future: "asyncio.Future[RecordMetadata]") -> None:
