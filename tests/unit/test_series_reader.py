@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.verify.recompute import Extent
-from shared.archive import files, series_reader
+from shared.archive import series_reader
 from shared.archive.files import Archive
-from shared.archive.history import read_history
+from shared.archive.history import ArchivedReadings, read_history
 from shared.archive.merge import merge
 from shared.archive.series_reader import SeriesReader
 from shared.balance.history import standing
@@ -28,10 +28,12 @@ Columns = tuple[Int64Array, Int64Array, Int32Array]
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row groups of three rows, two files kept open, ten rows kept: what large archives meet is met by small ones."""
-    monkeypatch.setattr(files, "ROW_GROUP_ROWS", 3)
+    """Row groups of three rows, two files kept open, 20 rows kept: what large archives meet is met by small ones."""
+    defaults = Archive.write_table.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "row_group_rows", 3)
     monkeypatch.setattr(series_reader, "_OPEN_FILES_MAX", 2)
-    monkeypatch.setattr(series_reader, "_KEPT_ROWS_MAX", 10)
+    monkeypatch.setattr(series_reader, "_KEPT_ROWS_MAX", 20)
 
 
 def written(contents: list[list[Reading]], merges: list[tuple[int, int]]) -> Archive:
@@ -80,14 +82,23 @@ def test_slices_have_what_the_histories_have(
     history = read_history(archive, 0, None, extent.end_offset)
     history = history.take(extent.taken(history.log_offset, history.position))
     with SeriesReader(archive, 0, extent.end_offset, extent, 2) as reader:
+        before: SeriesRuns | None = None
         for slots in np.array_split(np.arange(SLOTS, dtype=np.int32), slices):
             runs = reader.read(slots)
             assert runs.slot.tolist() == slots.tolist()
-            for k, slot in enumerate(slots.tolist()):
-                mine = history.take(history.slot == slot)
-                found = series_of(runs, k)
-                assert sorted(rows(found)) == sorted(rows((mine.ts_s, mine.value, mine.version)))
-                assert rows(standing(*found)) == rows(standing(mine.ts_s, mine.value, mine.version))
+            check(before, history)  # a slice stands until the one after the next is read
+            before = runs
+        check(before, history)
+
+
+def check(runs: SeriesRuns | None, history: ArchivedReadings) -> None:
+    """Holds a slice to the histories."""
+    for k, slot in enumerate(runs.slot.tolist() if runs is not None else []):
+        assert runs is not None
+        mine = history.take(history.slot == slot)
+        found = series_of(runs, k)
+        assert sorted(rows(found)) == sorted(rows((mine.ts_s, mine.value, mine.version)))
+        assert rows(standing(*found)) == rows(standing(mine.ts_s, mine.value, mine.version))
 
 
 def test_a_file_that_is_merged_between_slices_is_read_where_it_went() -> None:

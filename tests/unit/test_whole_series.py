@@ -135,6 +135,15 @@ def test_a_long_regular_series_goes_over_pages(cut: int, end: int) -> None:
     assert len(found) == 3 * (quarters - 20 - 1 - end)
 
 
+@pytest.mark.parametrize(("gap_days", "rows"), [(399, 399 * 96), (400, 400 * 96), (401, 0)])
+def test_a_gap_is_bridged_over_all_its_pages(gap_days: int, rows: int) -> None:
+    """Up to 400 days, which are ten pages."""
+    readings = [(0, DAY, 5, 0), (0, DAY + gap_days * DAY_S, 10**6, 0)]
+    found = counted([consumer()], [readings], 2)
+    assert found == expected([consumer()], [readings])
+    assert len(found) == 3 * rows
+
+
 def kinds_of(by_series: list[list[Reading]]) -> Int8Array:
     kind = np.full(len(by_series), -1, np.int8)
     placement = placement_of([consumer() for _ in by_series])
