@@ -1,8 +1,8 @@
 """Checkpoints: a partition's state and offset in a file, whole or not there, the last two kept (design section 7).
 
 A file is one line of JSON (what follows, its SHA-256) and the arrays one after the other, as they are in memory. Only
-the readings that are held are written, not the empty places beside them. No copy of the whole is made on the way: with
-100,000 meters it has 400 MB.
+the readings that are held are written, not the empty places beside them. A copy is taken where the state stands still;
+it is written while the state goes on.
 """
 
 import hashlib
@@ -44,17 +44,23 @@ def _name(next_offset: int) -> str:
     return f"{next_offset:020d}.checkpoint"
 
 
-def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
-    """Writes it, first under another name, and drops all but the last two.
+@dataclass(frozen=True, slots=True)
+class PackedCheckpoint:
+    """A checkpoint's content, apart from the state that it was taken of, which may go on."""
 
-    Raises OSError when there is no room for it, or nobody may write there; nothing is left of it then.
-    """
-    folder = _folder(root, checkpoint.partition)
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = _arrays(checkpoint.memory)
-    checksum = hashlib.sha256()
-    for array in arrays.values():
-        checksum.update(_bytes_of(array))
+    partition: int
+    next_offset: int
+    head: dict[str, Any]
+    arrays: list[npt.NDArray[np.generic]]
+
+
+def packed_checkpoint(checkpoint: Checkpoint) -> PackedCheckpoint:
+    """Copies what is to be written: of 100,000 meters with 48 hours in memory 400 MB, in a tenth of a second or two."""
+    memory = checkpoint.memory
+    series = memory.series.copy()
+    series["start"] = 0  # the rings begin anew
+    held = held_readings(memory, np.arange(len(series)))
+    others = [array.copy() for name, array in memory._asdict().items() if name not in ("series", "held")]
     head = {
         "format": _FORMAT,
         "partition": checkpoint.partition,
@@ -62,17 +68,34 @@ def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
         "topology": checkpoint.topology,
         "history_step": checkpoint.history_step,
         "event_now_s": checkpoint.event_now_s,
-        "capacity": checkpoint.memory.capacity,
-        "series": len(arrays["series"]),
-        "held": len(arrays["held"]),
-        "sha256": checksum.hexdigest(),
+        "capacity": memory.capacity,
+        "series": len(series),
+        "held": len(held),
     }
+    return PackedCheckpoint(checkpoint.partition, checkpoint.next_offset, head, [series, held, *others])
+
+
+def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
+    """Writes it, first under another name, and drops all but the last two.
+
+    Raises OSError when there is no room for it, or nobody may write there; nothing is left of it then.
+    """
+    return write_packed(root, packed_checkpoint(checkpoint))
+
+
+def write_packed(root: Path, checkpoint: PackedCheckpoint) -> Path:
+    """As `write_checkpoint`."""
+    folder = _folder(root, checkpoint.partition)
+    folder.mkdir(parents=True, exist_ok=True)
+    checksum = hashlib.sha256()
+    for array in checkpoint.arrays:
+        checksum.update(_bytes_of(array))
     path = folder / _name(checkpoint.next_offset)
     unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
     try:
         with unfinished.open("wb") as file:
-            file.write(orjson.dumps(head) + b"\n")
-            for array in arrays.values():
+            file.write(orjson.dumps(checkpoint.head | {"sha256": checksum.hexdigest()}) + b"\n")
+            for array in checkpoint.arrays:
                 file.write(_bytes_of(array))
             file.flush()
             os.fsync(file.fileno())
@@ -105,14 +128,6 @@ def newest_checkpoint(root: Path, partition: int, offset_max: int, history_step_
 def _drop_old(folder: Path) -> None:
     for path in sorted(folder.glob("*.checkpoint"), reverse=True)[_KEPT:]:
         path.unlink(missing_ok=True)
-
-
-def _arrays(memory: SeriesMemory) -> dict[str, npt.NDArray[np.generic]]:
-    """The arrays of a checkpoint by name; the rings begin at 0."""
-    series = memory.series.copy()
-    series["start"] = 0
-    held = held_readings(memory, np.arange(len(series)))
-    return memory._asdict() | {"series": series, "held": held}
 
 
 def _bytes_of(array: npt.NDArray[np.generic]) -> memoryview:

@@ -22,7 +22,7 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from services.balancer.checkpoint import Checkpoint, write_checkpoint
+from services.balancer.checkpoint import Checkpoint, PackedCheckpoint, packed_checkpoint, write_packed
 from services.balancer.flush_content import PartitionFlush
 from services.balancer.history_worker import HistoryWorker, ThreadedArchiveReader
 from services.balancer.live_publisher import LivePublisher
@@ -62,6 +62,8 @@ _CHECKPOINT_SHARE = 20
 Record: TypeAlias = ConsumerRecord  # its keys and values are bytes here
 _Result = TypeVar("_Result")
 _Given = ParamSpec("_Given")
+_Taken: TypeAlias = tuple[PartitionFlush | None, PackedCheckpoint | None]
+"""What a partition's tables lack, and its state when they have it."""
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -110,6 +112,7 @@ class BalancerLoop:
         self._flushed_at_s = 0.0
         self._checkpointed_at_s = time.monotonic()
         self._checkpoint_cost_s = 0.0
+        self._checkpointing: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         reader = ThreadedArchiveReader(self._archive)
         self._history = HistoryWorker(self._store, reader, self._in_worker, self._partitions_owned)
@@ -152,8 +155,9 @@ class BalancerLoop:
                 if history.done():
                     await history  # it only ends by a fault, which ends the balancer
             await self._end(history)
-            await self._flush_all()
-            await self._write_checkpoints()
+            await self._begin_flush(with_checkpoints=True)
+            await self._await_flush()
+            await self._await_checkpoints()
         finally:
             await self._end(history)
             await self._let_go_of_fetched()
@@ -179,7 +183,6 @@ class BalancerLoop:
                 await self._apply(partition, records)
         await self._flush_when_due()
         await self._tell_live()
-        await self._checkpoint_when_due()
 
     async def _fetch(self) -> dict[TopicPartition, list[Record]]:
         batches: dict[TopicPartition, list[Record]] = await self.consumer.getmany(
@@ -281,26 +284,36 @@ class BalancerLoop:
         if self._flushing is None and time.monotonic() - self._flushed_at_s >= _FLUSH_S:
             await self._begin_flush()
 
-    async def _begin_flush(self) -> None:
-        """Waits for the flush under way, and begins the next beside what the kernel does meanwhile."""
+    async def _begin_flush(self, *, with_checkpoints: bool | None = None) -> None:
+        """Waits for the flush under way, and begins the next beside what the kernel does meanwhile.
+
+        `with_checkpoints`: whether checkpoints are written of what it flushes; None: when they are due.
+        """
         await self._await_flush()
         self._flushed_at_s = time.monotonic()
-        contents = await self._contents()
+        if with_checkpoints is None:
+            with_checkpoints = self._checkpoint_is_due()
+        taken = await self._take_flushes(with_checkpoints)
         self._history.note_flush()
-        if contents:
-            self._flushing = asyncio.create_task(self._write(contents))
+        contents = [content for content, _ in taken if content is not None]
+        checkpoints = [checkpoint for _, checkpoint in taken if checkpoint is not None]
+        if contents or checkpoints:
+            self._flushing = asyncio.create_task(self._write(contents, checkpoints))
 
-    async def _contents(self) -> list[PartitionFlush]:
+    async def _take_flushes(self, with_checkpoints: bool) -> list[_Taken]:
+        began_s = time.monotonic()
         wall_now_s = None if self._settings.clock == "event" else self._clock.now_s()
-        contents = []
-        for partition in self._partitions.values():
-            content = await self._in_worker(partition.take_flush, wall_now_s)
-            if content is not None:
-                contents.append(content)
-        return contents
+        taken = [
+            await self._in_worker(_take_flush, partition, wall_now_s, with_checkpoints)
+            for partition in list(self._partitions.values())
+        ]
+        if any(checkpoint is not None for _, checkpoint in taken):
+            self._checkpointed_at_s = time.monotonic()
+            self._checkpoint_cost_s = self._checkpointed_at_s - began_s
+        return taken
 
-    async def _write(self, contents: list[PartitionFlush]) -> None:
-        lost = await self._writer.write(contents)
+    async def _write(self, contents: list[PartitionFlush], checkpoints: list[PackedCheckpoint]) -> None:
+        lost = await self._writer.write(contents) if contents else []
         for number in lost:
             self._partitions.pop(number, None)
             self._resting.pop(number, None)
@@ -312,6 +325,11 @@ class BalancerLoop:
                         BALANCER_READINGS.labels(outcome).inc(deliveries)
         if any(content.messages for content in contents):
             await self._send_outbox([content.partition for content in contents if content.partition not in lost])
+        # What they hold is in the tables now, so none is ahead of them.
+        kept = [checkpoint for checkpoint in checkpoints if checkpoint.partition not in lost]
+        if kept:
+            await self._await_checkpoints()
+            self._checkpointing = asyncio.create_task(asyncio.to_thread(self._write_checkpoints, kept))
 
     async def _send_outbox(self, partitions: list[int]) -> None:
         """Sends what the flush decided; what cannot be sent now waits for the next time."""
@@ -326,12 +344,6 @@ class BalancerLoop:
             task, self._flushing = self._flushing, None
             await task
 
-    async def _flush_all(self) -> None:
-        await self._await_flush()
-        contents = await self._contents()
-        if contents:
-            await self._write(contents)
-
     # --- beside ---------------------------------------------------------------------------------------------------
 
     async def _tell_live(self) -> None:
@@ -343,22 +355,28 @@ class BalancerLoop:
                 except KafkaError as error:
                     _log.warning("the live view is not told: %s", error)
 
-    async def _checkpoint_when_due(self) -> None:
-        wait_s = max(_CHECKPOINT_S, _CHECKPOINT_SHARE * self._checkpoint_cost_s)
-        if time.monotonic() - self._checkpointed_at_s >= wait_s:
-            await self._flush_all()
-            await self._write_checkpoints()
+    def _checkpoint_is_due(self) -> bool:
+        """Whether checkpoints go with the next flush: not while the last ones are being written."""
+        if self._checkpointing is not None and not self._checkpointing.done():
+            return False
+        return time.monotonic() - self._checkpointed_at_s >= max(
+            _CHECKPOINT_S, _CHECKPOINT_SHARE * self._checkpoint_cost_s
+        )
 
-    async def _write_checkpoints(self) -> None:
-        """Writes each partition's state; it has just been flushed, so no checkpoint is ahead of the tables."""
+    async def _await_checkpoints(self) -> None:
+        if self._checkpointing is not None:
+            task, self._checkpointing = self._checkpointing, None
+            await task
+
+    def _write_checkpoints(self, checkpoints: list[PackedCheckpoint]) -> None:
+        """Writes them; in a thread of its own, beside the kernel."""
         began_s = time.monotonic()
-        for partition in self._partitions.values():
+        for checkpoint in checkpoints:
             try:
-                await self._in_worker(_checkpoint, self._settings, partition)
+                write_packed(self._settings.checkpoints, checkpoint)
             except OSError as error:  # a full disk costs time at the next start, and no more than that
-                _log.warning("no checkpoint of partition %d: %s", partition.number, error)
-        self._checkpointed_at_s = time.monotonic()
-        self._checkpoint_cost_s = self._checkpointed_at_s - began_s
+                _log.warning("no checkpoint of partition %d: %s", checkpoint.partition, error)
+        self._checkpoint_cost_s += time.monotonic() - began_s
 
 
 def _apply_readings(partition: Partition, records: list[Record]) -> int | None:
@@ -379,18 +397,18 @@ def _apply_readings(partition: Partition, records: list[Record]) -> int | None:
     return None
 
 
-def _checkpoint(settings: Settings, partition: Partition) -> None:
-    """Writes the partition's state, unless a step beside the log has moved it on since the flush."""
-    if not partition.published:
-        return
-    write_checkpoint(
-        settings.checkpoints,
-        Checkpoint(
-            partition.number,
-            partition.next_offset,
-            partition.topology.number,
-            partition.event_now_s,
-            partition.lane.flushed.step,
-            partition.memory,
-        ),
+def _take_flush(partition: Partition, wall_now_s: float | None, with_checkpoint: bool) -> _Taken:
+    """What the partition's tables lack, and, where it is wanted and can be, its state when they have it."""
+    content = partition.take_flush(wall_now_s)
+    # Inside a message there is no state to go on from; nor while a replay is under way.
+    if not with_checkpoint or not partition.published or partition.place.position:
+        return content, None
+    state = Checkpoint(
+        partition.number,
+        partition.next_offset,
+        partition.topology.number,
+        partition.event_now_s,
+        partition.lane.flushed.step,
+        partition.memory,
     )
+    return content, packed_checkpoint(state)
