@@ -22,7 +22,8 @@ def recompute(
 ) -> None:
     """Measures how fast `bilans verify` recomputes all totals from a compacted archive; needs no Kafka or PostgreSQL.
 
-    Every zone and window is held against totals worked out from the week's energies. A year takes 320 MB of disk and 2 GB of memory.
+    Every zone and window is held against totals worked out from the week's energies. A year takes 320 MB of disk and
+    2 GB of memory.
 
     Example: ./bilans bench recompute --weeks 4
     """
