@@ -19,6 +19,8 @@ from shared.balance.memory import (
 )
 from shared.limits import MEMORY_S, QUARTER_S
 
+_FREE_MIN = 8
+"""So many readings at least come between two times that a series has to forget: it costs as much as thirty readings."""
 _READINGS_TYPE = nb.types.Array(nb.from_dtype(HELD_RECORD), 1, "C")
 
 
@@ -157,7 +159,8 @@ def make_room(memory: SeriesMemory, slot: int, memory_s: int) -> bool:
     """
     forget(memory, slot, memory_s)
     capacity = memory.held.shape[1]
-    return memory.series[slot].holds < capacity - capacity // 8 or capacity >= held_max(memory_s)
+    free = capacity - memory.series[slot].holds
+    return free >= max(_FREE_MIN, capacity // 8) or capacity >= held_max(memory_s)
 
 
 @kernel(nb.void(MEMORY_TYPE, nb.int64[::1], _READINGS_TYPE, nb.boolean))
