@@ -1,8 +1,11 @@
 """`bilans bench`: the benchmarks, each a sub-command in a file of its own."""
 
+import os
+
 import typer
 
 from deploy.bench import drain, ingest, kernel, latency, peers, plot, recompute, restart, scale
+from deploy.cache_folder import kernel_cache_folder
 
 bench = typer.Typer(
     add_completion=False,
@@ -20,6 +23,8 @@ def _bench() -> None:
 
     Example: ./bilans bench drain --readings 20000000 --meters 100000 --save bench.jsonl
     """
+    # Before any kernel is imported: Numba's own place for its cache does not see changes of other files.
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache_folder()))
 
 
 for _part in (kernel, drain, ingest, latency, restart, scale, peers, recompute, plot):
