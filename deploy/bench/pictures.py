@@ -66,8 +66,8 @@ def _peers(document: Document, path: Path) -> None:
     rows.sort(key=lambda row: -row["readings_per_second"])
     _, axes = plt.subplots(figsize=(6.5, 0.5 + 0.4 * len(rows)))
     names = [f"{row['peer']}{'' if row.get('exact') in (True, 'yes') else ' (not exact)'}" for row in rows]
-    _bars(axes, names, [row["readings_per_second"] for row in rows])
-    axes.set_xlabel("readings a second, JSON, one a message, to exact sums of quarters of an hour by zone")
+    _bars(axes, names, [row["readings_per_second"] / 1000 for row in rows])
+    axes.set_xlabel("thousand readings a second, JSON, one a message, to exact quarter-hourly sums of each zone")
     _save(path, document)
 
 
@@ -97,6 +97,7 @@ def _growth(axes: Axes, kind: str, rows: list[Document]) -> None:
     axes.set_ylabel("seconds")
     axes.minorticks_off()
     axes.set_xticks(sizes, [_short(size) for size in sizes])
+    axes.set_yticks([min(seconds), max(seconds)], [f"{min(seconds):.2g}", f"{max(seconds):.2g}"])
     axes.spines[["top", "right"]].set_visible(False)
 
 
