@@ -44,7 +44,7 @@ async def test_a_stack_runs_what_it_is_told_and_leaves_nothing(tmp_path: Path) -
     assert not folder.exists()
 
 
-@pytest.mark.parametrize(("form", "per_message"), [("arrow", "5000"), ("json", "1"), ("json", "100")])
+@pytest.mark.parametrize(("form", "per_message"), [("arrow", "5000"), ("json", "100")])
 def test_a_drain_is_exact_and_tells_its_speed(tmp_path: Path, form: str, per_message: str) -> None:
     history = tmp_path / "history.jsonl"
     options = ["--format", form, "--per-message", per_message, "--partitions", "2", "--save", str(history)]

@@ -13,7 +13,8 @@ from services.balancer.partition import Partition
 from services.balancer.tail import Tail
 from services.balancer.writer import FlushWriter
 from shared.archive.files import Archive
-from shared.balance.held import forget
+from shared.balance.held import forget, with_more_room
+from shared.balance.memory import held_max
 from shared.limits import MEMORY_S
 from shared.readings_message import ReadingColumns
 from shared.words import ENERGY_REGISTERS
@@ -22,6 +23,8 @@ from tests.simulation.model_log import ModelLog
 from tests.simulation.model_store import ModelStore
 
 _FORGETS = 0.3
+_ROOMY_ROWS = 2**7
+"""Owners with room for so many rows, half of them, have room for all readings from the beginning, too."""
 
 
 def forget_all(partition: Partition) -> None:
@@ -29,6 +32,12 @@ def forget_all(partition: Partition) -> None:
     for slot in np.flatnonzero(partition.memory.holds > 0).tolist():
         if partition.placement.register[slot] < ENERGY_REGISTERS:
             forget(partition.memory, slot, MEMORY_S)
+
+
+def give_room(partition: Partition) -> None:
+    """Gives the memory all the room that it may ever need, as in a long life: then it forgets seldom."""
+    while partition.memory.capacity < held_max(MEMORY_S):
+        partition.memory = with_more_room(partition.memory)
 
 
 class Owner:
@@ -101,6 +110,8 @@ class Owner:
         differences = Differences(self._rows, self._flush_rows)
         self._partition = await acquire(self._store, 0, self.name, self._folder, archive, 0, differences)
         self._partition.lane.tail = Tail(self._partition.next_offset, self._tail_readings_max)
+        if self._rows >= _ROOMY_ROWS:
+            give_room(self._partition)
 
     async def crash(self) -> None:
         """Ends at once; what was under way in the store has happened or has not."""
