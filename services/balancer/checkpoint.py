@@ -1,8 +1,8 @@
 """Checkpoints: a partition's state and offset in a file, whole or not there, the last two kept (design section 7).
 
-A file is one line of JSON (what follows, its SHA-256) and the arrays one after the other, as they are in memory. Only
-the readings that are held are written, not the empty places beside them. A copy is taken where the state stands still;
-it is written while the state goes on.
+A file is one line of JSON (what follows, and the SHA-256 of both) and the arrays one after the other, as they are in
+memory. Only the readings that are held are written, not the empty places beside them. A copy is taken where the state
+stands still; it is written while the state goes on.
 """
 
 import hashlib
@@ -87,7 +87,7 @@ def write_packed(root: Path, checkpoint: PackedCheckpoint) -> Path:
     """As `write_checkpoint`."""
     folder = _folder(root, checkpoint.partition)
     folder.mkdir(parents=True, exist_ok=True)
-    checksum = hashlib.sha256()
+    checksum = hashlib.sha256(orjson.dumps(checkpoint.head))
     for array in checkpoint.arrays:
         checksum.update(_bytes_of(array))
     path = folder / _name(checkpoint.next_offset)
@@ -150,7 +150,7 @@ def _read(path: Path) -> Checkpoint | None:
             head["history_step"],
             memory,
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, MemoryError):  # a damaged head may say any size
         return None
 
 
@@ -158,7 +158,8 @@ def _read_memory(file: BufferedReader, head: dict[str, Any]) -> SeriesMemory | N
     """What the file holds after its head; None when it is not what was written."""
     memory = empty_memory(head["series"], head["capacity"])
     held = np.zeros(head["held"], HELD_RECORD)
-    checksum = hashlib.sha256()
+    # The head is in the checksum: kernels go by the sizes that it says.
+    checksum = hashlib.sha256(orjson.dumps({name: value for name, value in head.items() if name != "sha256"}))
     for array in (memory._asdict() | {"held": held}).values():
         if file.readinto(_bytes_of(array)) != array.nbytes:
             return None

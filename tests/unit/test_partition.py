@@ -302,6 +302,20 @@ def test_conflicts_are_told_in_flushes_of_bounded_size(monkeypatch: pytest.Monke
     assert (books["pending"], books["rejected:conflict"], books["received"]) == (0, 6, 6)
 
 
+def test_a_checkpoint_with_a_damaged_head_is_passed_over(tmp_path: Path) -> None:
+    """Kernels go by the sizes that the head says: none of another size may come back."""
+    partition = fresh()
+    partition.apply(0, message([(0, k * 900, k) for k in range(5)]))
+    path = write_checkpoint(tmp_path, Checkpoint(0, 1, 1, None, 0, partition.memory))
+    whole = path.read_bytes()
+    for word in (b'"capacity":8', b'"topology":1', b'"next_offset":1', b'"history_step":0', b'"held":5'):
+        for digit in b"023479":
+            damaged = whole.replace(word, word[:-1] + bytes([digit]), 1)
+            path.write_bytes(damaged)
+            found = newest_checkpoint(tmp_path, 0, 10, 10)
+            assert (found is not None) == (damaged == whole)
+
+
 def test_a_checkpoint_for_which_there_is_no_room_leaves_nothing_behind(tmp_path: Path) -> None:
     partition = fresh()
     allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
