@@ -12,6 +12,7 @@ from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
+from services.api.leadership import Leadership
 from services.api.live_feed import LiveFeed
 from services.api.live_stream import LiveStream
 from services.api.live_view import LiveView
@@ -40,6 +41,7 @@ class ApiService:
     stream: LiveStream
     ends: LogEnds
     feed: LiveFeed
+    leadership: Leadership
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -48,6 +50,7 @@ class ApiService:
             asyncio.create_task(work, name=name)
             for name, work in (
                 ("topology", self.shelf.keep_fresh()),
+                ("leadership", self.leadership.run()),
                 ("feed", self.feed.run()),
                 ("feed-watch", self.feed.watch()),
                 ("stream", self.stream.run()),
@@ -83,7 +86,8 @@ def make_service(settings: Settings, clock: Clock) -> ApiService:
     stream = LiveStream(answers, view, sequence=int(clock.now_s() * 1000))
     ends = LogEnds(settings)
     feed = LiveFeed(settings, clock, ends, view, newest, stream)
-    return ApiService(settings, clock, engine, shelf, view, answers, newest, stream, ends, feed)
+    leadership = Leadership(settings.database_url)
+    return ApiService(settings, clock, engine, shelf, view, answers, newest, stream, ends, feed, leadership)
 
 
 def _service_of(request: Request) -> ApiService:

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from shared.database.flexibility_tables import flexibility_order
 from shared.database.migrate import migrate
 from shared.database.tables import metadata
 
@@ -44,6 +45,7 @@ def _execute(database_url: str, statement: str) -> None:
 
 
 def test_migrations_make_the_declared_tables(embedded_postgres: str) -> None:
+    assert flexibility_order.name in metadata.tables  # the tables of both modules are declared
     assert len(_differences(embedded_postgres)) >= len(metadata.tables)  # an empty database is found to lack them
     migrate(embedded_postgres)
     assert _differences(embedded_postgres) == []
