@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import asyncpg
 
+from deploy.bench.log_content import log_ends
 from shared.errors import BilansError
+from shared.settings import Settings
 from shared.topics import READINGS
 
 _QUESTION_S = 0.01
@@ -29,6 +31,14 @@ async def outcomes(connection: asyncpg.Connection) -> dict[str, int]:
         "SELECT outcome, sum(deliveries)::bigint FROM books WHERE topic = $1 GROUP BY 1", READINGS
     )
     return {outcome: int(count) for outcome, count in rows}
+
+
+async def messages_left(connection: asyncpg.Connection, settings: Settings) -> int:
+    """Messages of the log whose effect is not committed."""
+    ends = await log_ends(settings)
+    rows = await connection.fetch("SELECT partition, next_offset FROM progress WHERE topic = $1", READINGS)
+    handled = {row["partition"]: row["next_offset"] for row in rows}
+    return sum(end - handled.get(partition, 0) for partition, end in ends.items())
 
 
 async def wait_received(

@@ -14,7 +14,8 @@ from shared.words import Register
 STATION_METERS = 200
 FEEDER_STATIONS = 20
 PROSUMER_EVERY = 4
-"""Of so many meters the last one is a prosumer with both energy registers; the others are consumers."""
+"""Of so many meters the last one is a prosumer with both energy registers; the others are consumers. With 1 all are
+prosumers."""
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -25,12 +26,23 @@ class Cluster:
 
     meters: int
     station_meters: int = STATION_METERS
+    prosumer_every: int = PROSUMER_EVERY
+
+    def is_prosumer(self, meter: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Whether each meter (by number) is a prosumer."""
+        prosumer: npt.NDArray[np.bool_] = meter % self.prosumer_every == self.prosumer_every - 1
+        return prosumer
 
     @cached_property
     def series_meter(self) -> Int64Array:
         """The meter of each series."""
         meter = np.arange(self.meters, dtype=np.int64)
-        return np.repeat(meter, 1 + is_prosumer(meter).astype(np.int64))
+        return np.repeat(meter, 1 + self.is_prosumer(meter).astype(np.int64))
+
+    def series_of(self, meter: Int64Array, register: npt.NDArray[np.integer]) -> Int64Array:
+        """The series of a meter's register, 0 or 1: before it stand the meters before, prosumers among them twice."""
+        series: Int64Array = meter + meter // self.prosumer_every + register
+        return series
 
     @cached_property
     def series_injected(self) -> npt.NDArray[np.bool_]:
@@ -42,7 +54,7 @@ class Cluster:
     @property
     def series(self) -> int:
         """How many series."""
-        return self.meters + self.meters // PROSUMER_EVERY
+        return self.meters + self.meters // self.prosumer_every
 
     @property
     def stations(self) -> int:
@@ -84,7 +96,9 @@ class Cluster:
         zones = f"zone,parent,kind\nCLUSTER,,cluster\n{feeders}{stations}{more_zones}"
         (folder / "zones.csv").write_text(zones)
         number = np.arange(self.meters)
-        kinds = pa.array(["consumer,1.8.0", "prosumer,1.8.0|2.8.0"]).take(pa.array(is_prosumer(number).astype(np.int8)))
+        kinds = pa.array(["consumer,1.8.0", "prosumer,1.8.0|2.8.0"]).take(
+            pa.array(self.is_prosumer(number).astype(np.int8))
+        )
         station = pa.array(self.station).take(pa.array(number // self.station_meters))
         lines = pc.binary_join_element_wise(self.meter, station, kinds, ",")
         with (folder / "meters.csv").open("w") as file:
@@ -92,9 +106,3 @@ class Cluster:
             file.writelines(f"{line}\n" for line in lines.to_pylist())
             file.write(more_meters)
         return folder
-
-
-def is_prosumer(meter: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
-    """Whether each meter (by number) is a prosumer."""
-    prosumer: npt.NDArray[np.bool_] = meter % PROSUMER_EVERY == PROSUMER_EVERY - 1
-    return prosumer

@@ -20,12 +20,11 @@ from typing import Literal
 import asyncpg
 
 from deploy.bench.archive_lag import archived_until, readings_behind, wait_archived
-from deploy.bench.books_watch import outcomes, received, wait_received
+from deploy.bench.books_watch import messages_left, outcomes, received, wait_received
 from deploy.bench.cluster import STATION_METERS, Cluster
 from deploy.bench.encode import Places, places_of
 from deploy.bench.fill import fill_json, fill_log
 from deploy.bench.json_gate import close_gate, open_gate
-from deploy.bench.log_content import log_ends
 from deploy.bench.log_line import log_size, wait_for_line
 from deploy.bench.progress import BenchProgress
 from deploy.bench.published import Published, compare_published
@@ -145,7 +144,7 @@ class _Drain:
             published=await compare_published(self._connection, self._workload.expected()),
             outcomes=await outcomes(self._connection),
             deliveries=total,
-            messages_left=await self._messages_left(),
+            messages_left=await messages_left(self._connection, self._stack.settings),
             archived_seconds=archived_seconds,
             archive_lag=await readings_behind(self._stack.settings, archived),
             cpu_seconds=used,
@@ -190,12 +189,6 @@ class _Drain:
         logs = {log: log_size(log) for log in map(self._stack.log, self._balancers)}
         self._starting = asyncio.create_task(self._stack.start(*self._balancers))
         return await wait_for_line(logs, " is ours (epoch ")
-
-    async def _messages_left(self) -> int:
-        ends = await log_ends(self._stack.settings)
-        rows = await self._connection.fetch("SELECT partition, next_offset FROM progress WHERE topic = $1", READINGS)
-        handled = {row["partition"]: row["next_offset"] for row in rows}
-        return sum(end - handled.get(partition, 0) for partition, end in ends.items())
 
     async def _measure_raw(self) -> RawSpeed:
         """The client alone: the services have ended."""

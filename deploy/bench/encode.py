@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deploy.bench.cluster import PROSUMER_EVERY, Cluster, Int64Array
+from deploy.bench.cluster import Cluster, Int64Array
 from deploy.bench.workload import Deliveries
 from shared.limits import MESSAGE_READINGS_MAX
 from shared.readings_message import ReadingColumns, encode_readings
@@ -86,8 +86,7 @@ def places_of(cluster: Cluster, topology: Topology) -> Places:
     number = np.array(pc.index_in(pa.array(topology.meter), value_set=cluster.meter).fill_null(-1), np.int64)
     meter = number[topology.series_meter]
     ours = meter >= 0
-    # Before a meter's first series stand those of the meters before it, of which every fourth has two.
-    series = (meter + meter // PROSUMER_EVERY + topology.series_register)[ours]
+    series = cluster.series_of(meter, topology.series_register)[ours]
     places = Places(np.zeros(cluster.series, np.int16), np.zeros(cluster.series, np.int32))
     places.partition[series] = topology.series_partition[ours]
     places.slot[series] = topology.series_slot[ours]

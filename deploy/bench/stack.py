@@ -94,6 +94,14 @@ class Stack:
         """Stops services in order, as `up` does at its end."""
         await asyncio.gather(*(asyncio.to_thread(self._services.pop(name).stop) for name in names))
 
+    async def stop_slowly(self, name: str, timeout_s: float) -> None:
+        """Stops a service in order and gives it the time to write a state of gigabytes; `up` would kill it by then."""
+        process = self._processes[name]
+        process.terminate()
+        with suppress(psutil.TimeoutExpired):
+            await asyncio.to_thread(process.wait, timeout_s)
+        await self.stop(name)
+
     def process(self, name: str) -> psutil.Process:
         """The process of a service or a store, for its processor time and memory."""
         return self._processes[name]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from deploy.bench.cluster import FEEDER_STATIONS, Cluster, Int64Array, is_prosumer
+from deploy.bench.cluster import FEEDER_STATIONS, Cluster, Int64Array
 from shared.limits import QUARTER_S
 
 START_S = 1_767_225_600
@@ -133,6 +133,15 @@ def register_wh(series: Int64Array, rounds: Int64Array | int) -> Int64Array:
     return series % 997 * 100_000 + rounds * (50 + series % 101) + (31 * series + 17 * rounds) % 40
 
 
+def deliveries_of_round(cluster: Cluster, double_percent: int = 1) -> int:
+    """How many deliveries have each series once among them, and some of them twice: one round of the whole cluster."""
+    full_blocks, rest = divmod(cluster.series, _distinct(BLOCK_DELIVERIES, double_percent))
+    last_block = rest
+    while _distinct(last_block, double_percent) < rest:
+        last_block += 1
+    return full_blocks * BLOCK_DELIVERIES + last_block
+
+
 def _distinct(deliveries: int, double_percent: int) -> int:
     """Of so many deliveries these are not doubles."""
     return deliveries - deliveries * double_percent // 100
@@ -144,7 +153,9 @@ def _zone_sums(cluster: Cluster, window: int, known: int) -> Int64Array:
     energy_wh = register_wh(series, window + 1) - register_wh(series, window)
     energy_wh[known:] = 0
     meter, injected = cluster.series_meter, cluster.series_injected
-    column = np.where(injected, PROSUMER_INJECTED, np.where(is_prosumer(meter), PROSUMER_WITHDRAWN, CONSUMER_WITHDRAWN))
+    column = np.where(
+        injected, PROSUMER_INJECTED, np.where(cluster.is_prosumer(meter), PROSUMER_WITHDRAWN, CONSUMER_WITHDRAWN)
+    )
     by_column = np.zeros((cluster.series, 3), np.int64)
     by_column[series, column] = energy_wh
     station_begins = np.searchsorted(meter, np.arange(cluster.stations) * cluster.station_meters)

@@ -87,3 +87,12 @@ def test_latency_is_told_of_every_sample_and_the_totals_are_right() -> None:
         assert 0 < times[0] < times[-1] < 60_000
     assert report["acknowledged_p50_ms"] < report["committed_p50_ms"]
     assert 0 < report["achieved_per_second"] <= report["offered_per_second"] == 4000
+
+
+def test_a_round_of_all_series_is_exact_and_tells_its_time() -> None:
+    report = bench("round", "--meters", "1000", "--partitions", "2")
+    assert (report["exact"], report["difference_wh"], report["messages_left"]) == (True, 0, 0)
+    assert report["received"] == report["delivered"] == 2 * report["series"] + 20 == 4_020
+    assert report["rows"] == 5 + 2 + 2  # five stations; their feeder and the cluster in both partitions
+    for name in ("seconds", "rss_bytes", "follow_seconds", "restart_seconds", "balancer_cpu_seconds"):
+        assert report[name] > 0

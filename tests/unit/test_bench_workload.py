@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deploy.bench.cluster import Cluster
-from deploy.bench.workload import BLOCK_DELIVERIES, LATE_ROUNDS, Deliveries, Workload
+from deploy.bench.cluster import Cluster, Int64Array
+from deploy.bench.workload import BLOCK_DELIVERIES, LATE_ROUNDS, Deliveries, Workload, deliveries_of_round
 from shared.limits import QUARTER_S
 from shared.topology.check import check_folder
 
@@ -75,3 +75,27 @@ def test_the_cluster_is_a_right_topology(tmp_path: Path) -> None:
     assert content.meters["meter"].to_pylist() == cluster.meter.to_pylist()
     bits = content.meters["register_bits"].to_numpy()
     assert int(np.bitwise_count(bits.astype(np.uint8)).sum()) == cluster.series == len(cluster.series_meter)
+
+
+@pytest.mark.parametrize("meters", [1, 49, 50, 51, 4_203, 1_000_000])
+def test_a_round_has_each_series_once_and_one_percent_of_them_twice(meters: int) -> None:
+    cluster = Cluster(meters, prosumer_every=1)
+    workload = Workload(cluster, deliveries_of_round(cluster), warm_rounds=1)
+    assert workload.readings == 2 * cluster.series == 4 * meters
+    series = np.concatenate([block.series for block in workload.blocks()])
+    times = np.bincount(series, minlength=cluster.series)
+    assert times.min() == 1
+    assert times.sum() - cluster.series == len(series) // 100
+    assert workload.expected().sums_wh.shape[1] == 1  # the window between the two rounds
+
+
+def test_where_all_are_prosumers_each_meter_has_both_registers(tmp_path: Path) -> None:
+    cluster = Cluster(450, prosumer_every=1)
+    content = check_folder(cluster.write(tmp_path / "topology"))
+    assert content.meters["register_bits"].to_pylist() == [3] * 450
+    assert cluster.series_of(cluster.series_meter, cluster.series_injected.astype(np.int64)).tolist() == [*range(900)]
+    assert not workload_sums(cluster)[:, :, 0].any()  # of consumers, of whom there are none
+
+
+def workload_sums(cluster: Cluster) -> Int64Array:
+    return Workload(cluster, 0, warm_rounds=2).expected().sums_wh
