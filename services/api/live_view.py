@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from shared import metrics
 from shared.clock import Clock
-from shared.limits import LIVE_RECORD_S_MAX
+from shared.limits import LIVE_RECORD_S_MAX, READINGS_SILENT_S_MAX
 from shared.live_record import LiveRecord
 from shared.settings import ClockMode
 
@@ -19,6 +19,7 @@ class LiveView:
         self._records: dict[str, dict[int, LiveRecord]] = {}
         self._epochs: dict[int, int] = {}
         self._written_at_s: dict[int, float] = {}
+        self._last_received_at_s: dict[int, float] = {}
         self._event_now_s: int | None = None
         self._changed: set[str] = set()
 
@@ -44,11 +45,20 @@ class LiveView:
             return False
         self._epochs[record.partition] = record.epoch
         self._written_at_s[record.partition] = max(record.written_at_s, self._written_at_s.get(record.partition, 0.0))
+        if record.last_received_at_s is not None:
+            self._last_received_at_s[record.partition] = record.last_received_at_s
         if record.now_s is not None and record.now_s > (self._event_now_s or 0):
             self._event_now_s = record.now_s  # the greatest of the partitions', and it never goes back
         self._records.setdefault(record.zone, {})[record.partition] = record
         self._changed.add(record.zone)
         return True
+
+    def awake(self, partition: int) -> bool:
+        """Whether the partition's meters may count as heard: its balancer writes, in event mode of new readings too."""
+        if self.wall_s - self._written_at_s.get(partition, float("-inf")) > LIVE_RECORD_S_MAX:
+            return False
+        received_at_s = self._last_received_at_s.get(partition, float("-inf"))
+        return not self.event_mode or self.wall_s - received_at_s <= READINGS_SILENT_S_MAX
 
     def forget(self, zone: str, partition: int) -> None:
         """Drops the record of a zone and partition: its topic has a tombstone for it."""

@@ -20,9 +20,6 @@ from shared.words import METER_KINDS, REGISTERS
 
 router = APIRouter(tags=["meters"])
 
-_GRACE_S = 60
-"""A meter is heard within two of its own cadences and this (design section 3)."""
-
 Whole = npt.NDArray[np.int64]
 
 
@@ -91,8 +88,7 @@ def _heard(service: ApiService, terms: TopologyTerms, now_s: int | None) -> _Hea
     np.minimum.at(cadence_s, topology.series_meter, series.cadence_s)
     silent = np.ones(count, np.bool_)
     if now_s is not None:
-        in_time = (series.ts_s != NOT_HEARD_S) & (series.ts_s >= now_s - 2 * series.cadence_s - _GRACE_S)
-        silent[topology.series_meter[in_time]] = False
+        silent[topology.series_meter[series.in_time(now_s)]] = False
     first = np.searchsorted(topology.series_meter, np.arange(count + 1)).astype(np.int64)
     return _Heard(series, newest_s, cadence_s, silent, first)
 

@@ -12,6 +12,7 @@ from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
+from services.api.asset_view import AssetView
 from services.api.leadership import Leadership
 from services.api.live_feed import LiveFeed
 from services.api.live_stream import LiveStream
@@ -42,6 +43,7 @@ class ApiService:
     ends: LogEnds
     feed: LiveFeed
     leadership: Leadership
+    assets: AssetView
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -87,7 +89,8 @@ def make_service(settings: Settings, clock: Clock) -> ApiService:
     ends = LogEnds(settings)
     feed = LiveFeed(settings, clock, ends, view, newest, stream)
     leadership = Leadership(settings.database_url)
-    return ApiService(settings, clock, engine, shelf, view, answers, newest, stream, ends, feed, leadership)
+    assets = AssetView(shelf, newest, view)
+    return ApiService(settings, clock, engine, shelf, view, answers, newest, stream, ends, feed, leadership, assets)
 
 
 def _service_of(request: Request) -> ApiService:

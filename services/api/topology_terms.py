@@ -78,11 +78,15 @@ class TopologyTerms:
     def meters_at(self, instant_s: int) -> Counts:
         """How many meters count in each zone or below it at `instant_s`, boundary meters apart; by zone index."""
         if not self._meters_from_s <= instant_s < self._meters_to_s:
-            changes = self._change_instants
-            place = int(np.searchsorted(changes, instant_s, side="right"))
-            self._meters_from_s, self._meters_to_s = int(changes[place - 1]), int(changes[place])
+            self._meters_from_s, self._meters_to_s = self.unchanged_around(instant_s)
             self._meters = self._count_meters(self.rows_valid_at(instant_s))
         return self._meters
+
+    def unchanged_around(self, instant_s: int) -> tuple[int, int]:
+        """From when (included) to when the same meter rows count as at `instant_s`."""
+        changes = self._change_instants
+        place = int(np.searchsorted(changes, instant_s, side="right"))
+        return int(changes[place - 1]), int(changes[place])
 
     @cached_property
     def _change_instants(self) -> Counts:

@@ -226,6 +226,16 @@ def event_now(memory: SeriesMemory) -> int | None:
     return int(np.partition(newest_s, len(newest_s) - rank)[len(newest_s) - rank])
 
 
+@nb.njit(nb.int64[::1](MEMORY_TYPE, PLACEMENT_TYPE, nb.int64[::1]), nogil=True, cache=True)
+def slopes_w(memory: SeriesMemory, placement: Placement, slots: Int64Array) -> Int64Array:
+    """The power between the last two readings of each of `slots`, W; 0 where the register counts no energy."""
+    powers = np.zeros(len(slots), np.int64)
+    for k in range(len(slots)):
+        if placement.register[slots[k]] < ENERGY_REGISTERS:
+            powers[k] = slope_w(memory, placement, slots[k])
+    return powers
+
+
 @nb.njit(nb.int32[::1](MEMORY_TYPE, nb.int64[::1]), nogil=True, cache=True)
 def cadences_s(memory: SeriesMemory, slots: Int64Array) -> Int32Array:
     """The cadence of each of `slots`, in seconds."""

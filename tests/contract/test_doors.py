@@ -62,6 +62,7 @@ async def test_meters_tell_what_was_last_heard(api: httpx.AsyncClient, service: 
         ts_s=np.array([now_s - 180]),
         value=np.array([1500]),
         cadence_s=np.array([60]),
+        power_w=np.array([0]),
     )
     service.newest._chunks[int(topology.series_partition[place])]["0"] = chunk
     answer = MetersAnswer.model_validate_json((await api.get("/v1/meters?zone=S")).content)
