@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from services.balancer.partition import Partition
-from shared.balance.live import LiveColumn, cadences_s, live_zones
+from shared.balance.live import LiveColumn, cadences_s, live_zones, slopes_w
 from shared.balance.memory import Int64Array, newest_readings
 from shared.clock import Clock
 from shared.limits import QUARTER_S
@@ -147,13 +147,14 @@ def _note_failure(future: "asyncio.Future[RecordMetadata]") -> None:
 
 
 def _newest_readings(partition: Partition) -> list[tuple[str, bytes, bytes]]:
-    """Arrow streams of slot, ts, value and cadence_s of every series heard so far, in chunks."""
+    """Arrow streams of slot, ts, value, cadence_s and power_w of every series heard so far, in chunks."""
     memory = partition.memory
     slots = np.flatnonzero(memory.holds > 0)
     newest = newest_readings(memory, slots)
     newest_s: Int64Array = newest["ts_s"].astype(np.int64)
     values: Int64Array = newest["value"].copy()
     cadence = cadences_s(memory, slots)
+    power_w = slopes_w(memory, partition.placement, slots)
     messages = []
     for chunk, begin in enumerate(range(0, len(slots), _METERS_CHUNK)):
         part = slice(begin, begin + _METERS_CHUNK)
@@ -163,6 +164,7 @@ def _newest_readings(partition: Partition) -> list[tuple[str, bytes, bytes]]:
                 "ts": pa.array(newest_s[part]).cast(pa.timestamp("s", tz="UTC")),
                 "value": pa.array(values[part]),
                 "cadence_s": pa.array(cadence[part]),
+                "power_w": pa.array(power_w[part]),
             }
         )
         sink = pa.BufferOutputStream()
