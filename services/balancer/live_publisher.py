@@ -7,12 +7,16 @@ followed by the next within a second.
 import asyncio
 import logging
 import time
+from collections.abc import Set
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from services.balancer.partition import Partition
@@ -25,11 +29,15 @@ from shared.topics import LIVE, METERS
 from shared.topology.index import FOREVER_S
 
 _log = logging.getLogger(__name__)
-_CHANGE_S = 0.2
-"""A change is told at most so often: what a viewer is shown (design section 3)."""
+_CHANGE_S = 0.05
+"""A change is told at most so often (design section 3)."""
+_SHARE = 10
+"""A tenth of the time goes into telling at most, of all partitions together; for the pulse half of it."""
 _PULSE_S = 1.0
 """All zones are told at least so often, so that a reader can tell a quiet zone from a dead balancer."""
 _METERS_S = 5.0
+_METERS_SHARE = 20
+"""The newest readings take a twentieth of the time at most; they do not delay the zones."""
 _METERS_CHUNK = 50_000
 
 
@@ -47,6 +55,8 @@ class _Told:
     meters_at_s: float = 0.0
     offset: int = -1
     cost_s: float = 0.0
+    """Of processor: what others take meanwhile must not make telling rarer."""
+    meters_cost_s: float = 0.0
 
 
 class LivePublisher:
@@ -63,14 +73,15 @@ class LivePublisher:
         """Whether it is time to tell of the partition: after a change, or for the pulse."""
         told = self._told.setdefault(partition.number, _Told())
         since_s = time.monotonic() - told.at_s
-        # A large partition tells less often: a tenth of the time goes into telling at most.
-        wait_s = max(_CHANGE_S, 10 * told.cost_s)
-        # Nor may the pulse of a very large one leave no time for readings.
-        return since_s >= max(_PULSE_S, 2 * told.cost_s) or (since_s >= wait_s and partition.next_offset != told.offset)
+        cost_s = sum(one.cost_s for one in self._told.values())
+        # Nor may the pulse of very large partitions leave no time for readings.
+        return since_s >= max(_PULSE_S, 2 * cost_s) or (
+            since_s >= max(_CHANGE_S, _SHARE * cost_s) and partition.next_offset != told.offset
+        )
 
     def work_out(self, partition: Partition) -> list[tuple[str, bytes, bytes]]:
         """The messages due: topic, key and value. Runs in the worker thread, where the state stands still."""
-        began_s = time.monotonic()
+        began_s, began_thread_s = time.monotonic(), time.thread_time()
         told = self._told[partition.number]
         now_s, zones = self._zones(partition)
         pulse = began_s - told.all_at_s >= _PULSE_S
@@ -81,19 +92,38 @@ class LivePublisher:
                 told.zones[zone] = facts
                 record = self._record(partition, zone, row, now_s)
                 messages.append((LIVE, record.key, encode_live_record(record)))
-        if began_s - told.meters_at_s >= _METERS_S:
-            told.meters_at_s = began_s
-            messages += _newest_readings(partition)
         told.at_s, told.offset = began_s, partition.next_offset
         told.all_at_s = began_s if pulse else told.all_at_s
-        told.cost_s = time.monotonic() - began_s
+        told.cost_s = time.thread_time() - began_thread_s
+        if began_s - told.meters_at_s >= max(_METERS_S, _METERS_SHARE * told.meters_cost_s):
+            told.meters_at_s = began_s
+            messages += _newest_readings(partition)
+            told.meters_cost_s = time.thread_time() - began_thread_s - told.cost_s
         return messages
 
+    def note_sending(self, partition: Partition, cost_s: float) -> None:
+        """Counts what sending took among the costs of telling."""
+        self._told[partition.number].cost_s += cost_s
+
+    def forget_all_but(self, owned: Set[int]) -> None:
+        """Lets go of partitions that are no longer owned: they cost nothing."""
+        for number in self._told.keys() - owned:
+            del self._told[number]
+
     async def send(self, messages: list[tuple[str, bytes, bytes]]) -> None:
-        """Sends them without waiting for their acknowledgement."""
-        for topic, key, value in messages:
-            future = await self._producer.send(topic, value, key=key, partition=0)
-            future.add_done_callback(_note_failure)
+        """Sends them without waiting for their acknowledgement, many in one batch: one by one they cost three times."""
+        for topic, told in groupby(messages, itemgetter(0)):
+            batch = self._producer.create_batch()
+            for _, key, value in told:
+                if batch.append(timestamp=None, key=key, value=value) is None:  # it is full
+                    await self._send_batch(topic, batch)
+                    batch = self._producer.create_batch()
+                    batch.append(timestamp=None, key=key, value=value)
+            await self._send_batch(topic, batch)
+
+    async def _send_batch(self, topic: str, batch: BatchBuilder) -> None:
+        future = await self._producer.send_batch(batch, topic, partition=0)
+        future.add_done_callback(_note_failure)
 
     def _zones(self, partition: Partition) -> tuple[int | None, list[tuple[str, npt.NDArray[np.int64]]]]:
         """The partition's now, and the zones that it has something to tell of, with their live sums."""

@@ -1,8 +1,8 @@
-"""The balancer's loop: fetch, apply in the worker thread, flush beside it, tell the live view, keep checkpoints.
+"""The balancer's loop: fetch, apply in the worker thread, flush beside it, keep checkpoints.
 
     bilans.readings ──fetch──▶ Partition.apply (kernel) ──take_flush──▶ FlushWriter ──▶ PostgreSQL ──▶ outbox
                                      │
-                                     ├──▶ LivePublisher (bilans.live, bilans.meters)
+                                     ├──▶ LiveTelling (bilans.live, bilans.meters), a task of its own
                                      └──▶ checkpoint files
 
 One flush is under way at a time, while the kernel works on what comes next. Only the loop touches a partition's state,
@@ -26,6 +26,7 @@ from services.balancer.checkpoint import Checkpoint, PackedCheckpoint, packed_ch
 from services.balancer.flush_content import PartitionFlush
 from services.balancer.history_worker import HistoryWorker, ThreadedArchiveReader
 from services.balancer.live_publisher import LivePublisher
+from services.balancer.live_telling import LiveTelling
 from services.balancer.outbox import send_outbox
 from services.balancer.ownership import acquire, still_ours
 from services.balancer.partition import Partition
@@ -95,7 +96,8 @@ class BalancerLoop:
         self._store = PostgresStore(settings, pool, topologies)
         self.consumer = make_consumer(settings, group="bilans-balancer")
         self._producer = make_producer(settings)
-        self._live = LivePublisher(self._producer, clock, event_mode=settings.clock == "event")
+        publisher = LivePublisher(self._producer, clock, event_mode=settings.clock == "event")
+        self._telling = LiveTelling(publisher, self._in_worker, self._partitions_owned)
         self._writer = FlushWriter(self._store)
         self._archive = Archive(settings.archive)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="kernel")
@@ -149,16 +151,20 @@ class BalancerLoop:
         await self.consumer.start()
         self.consumer.subscribe([READINGS], listener=_Assignment(self))
         history = asyncio.create_task(self._history.run())
+        telling = asyncio.create_task(self._telling.run())
         try:
             while not self._stopping.is_set():
                 await self._turn()
-                if history.done():
-                    await history  # it only ends by a fault, which ends the balancer
+                for beside in (history, telling):
+                    if beside.done():
+                        await beside  # it only ends by a fault, which ends the balancer
+            await self._end(telling)
             await self._end(history)
             await self._begin_flush(with_checkpoints=True)
             await self._await_flush()
             await self._await_checkpoints()
         finally:
+            await self._end(telling)
             await self._end(history)
             await self._let_go_of_fetched()
             await self.consumer.stop()
@@ -182,7 +188,6 @@ class BalancerLoop:
             if partition is not None and topic_partition.partition in self.assigned:
                 await self._apply(partition, records)
         await self._flush_when_due()
-        await self._tell_live()
 
     async def _fetch(self) -> dict[TopicPartition, list[Record]]:
         batches: dict[TopicPartition, list[Record]] = await self.consumer.getmany(
@@ -345,15 +350,6 @@ class BalancerLoop:
             await task
 
     # --- beside ---------------------------------------------------------------------------------------------------
-
-    async def _tell_live(self) -> None:
-        for partition in list(self._partitions.values()):
-            if not partition.replaying and self._live.due(partition):
-                messages = await self._in_worker(self._live.work_out, partition)
-                try:
-                    await self._live.send(messages)
-                except KafkaError as error:
-                    _log.warning("the live view is not told: %s", error)
 
     def _checkpoint_is_due(self) -> bool:
         """Whether checkpoints go with the next flush: not while the last ones are being written."""
