@@ -47,6 +47,8 @@ class Settings:
     revisions_days: int
     """How long all revisions of a closed window are kept, from its start (BILANS_REVISIONS_DAYS); later only its newest
     is, and `as_of` is refused for it. More than settlement looks back over (limits.SETTLEMENT_DAYS)."""
+    penalty_percent: int = 100
+    """What a Wh that an order is short of costs, in percent of its price (BILANS_PENALTY_PERCENT)."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -107,6 +109,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         checkpoints=Path(environment.get("BILANS_CHECKPOINTS", "") or data_dir / "checkpoints"),
         fuse=fuse == "on",
         revisions_days=revisions_days,
+        penalty_percent=whole("BILANS_PENALTY_PERCENT", 100),
     )
 
 
