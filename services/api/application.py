@@ -14,6 +14,7 @@ from services.api import (
     routes_live,
     routes_meters,
     routes_status,
+    routes_verification,
     routes_zones,
 )
 from services.api.database_trouble import install_database_handlers
@@ -46,7 +47,15 @@ def make_application(service: ApiService) -> FastAPI:
         title="Bilans", version=VERSION, description=_DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lifespan
     )
     app.state.service = service
-    for routes in (routes_zones, routes_balance, routes_live, routes_meters, routes_audit, routes_status):
+    for routes in (
+        routes_zones,
+        routes_balance,
+        routes_live,
+        routes_meters,
+        routes_audit,
+        routes_status,
+        routes_verification,
+    ):
         app.include_router(routes.router)
     _add_pages(app)
     install_problem_handlers(app)

@@ -20,6 +20,7 @@ from services.api.live_view import LiveView
 from services.api.log_ends import LogEnds
 from services.api.newest_readings import NewestReadings
 from services.api.topology_shelf import TopologyShelf
+from services.api.verification_round import VerificationRound
 from services.api.zone_answers import ZoneAnswers
 from shared.clock import Clock
 from shared.database.engine import make_engine
@@ -44,6 +45,7 @@ class ApiService:
     feed: LiveFeed
     leadership: Leadership
     assets: AssetView
+    verification: VerificationRound
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -53,6 +55,7 @@ class ApiService:
             for name, work in (
                 ("topology", self.shelf.keep_fresh()),
                 ("leadership", self.leadership.run()),
+                ("verification", self.verification.run()),
                 ("feed", self.feed.run()),
                 ("feed-watch", self.feed.watch()),
                 ("stream", self.stream.run()),
@@ -90,7 +93,10 @@ def make_service(settings: Settings, clock: Clock) -> ApiService:
     feed = LiveFeed(settings, clock, ends, view, newest, stream)
     leadership = Leadership(settings.database_url)
     assets = AssetView(shelf, newest, view)
-    return ApiService(settings, clock, engine, shelf, view, answers, newest, stream, ends, feed, leadership, assets)
+    verification = VerificationRound(engine, shelf, view, leadership, settings.penalty_percent)
+    return ApiService(
+        settings, clock, engine, shelf, view, answers, newest, stream, ends, feed, leadership, assets, verification
+    )
 
 
 def _service_of(request: Request) -> ApiService:
