@@ -76,9 +76,11 @@ class Placement(NamedTuple):
     """[X] 1 where nothing is carried over."""
 
 
-def _ranges(owner: npt.NDArray[np.int64], owners: int) -> Int32Array:
+def _ranges(owner: npt.NDArray[np.integer], owners: int) -> Int32Array:
     """Where each owner's run begins in `owner`, which is sorted: [owners + 1]."""
-    return np.searchsorted(owner, np.arange(owners + 1)).astype(np.int32)
+    begins = np.zeros(owners + 1, np.int32)
+    np.cumsum(np.bincount(owner, minlength=owners), out=begins[1:])
+    return begins
 
 
 def place(topology: "Topology", partition: int, slots_min: int = 0) -> Placement:
@@ -92,7 +94,7 @@ def place(topology: "Topology", partition: int, slots_min: int = 0) -> Placement
     meter[slot] = topology.series_meter[mine]
 
     place_slot, place_row = _places(topology, slot, mine)
-    exchange = np.flatnonzero(np.isin(topology.exchange_series, mine))
+    exchange = np.flatnonzero(topology.series_partition[topology.exchange_series] == partition)
     exchange_slot = topology.series_slot[topology.exchange_series[exchange]].astype(np.int64)
     order = np.lexsort((topology.exchange_at_s[exchange], exchange_slot))
     exchange, exchange_slot = exchange[order], exchange_slot[order]
@@ -156,14 +158,19 @@ def _places(
 
     A row gives a place only to the registers that it names: an unnamed one is not expected there either (rule 6).
     """
-    meter_of_series = topology.series_meter[mine].astype(np.int64)
-    first_row = np.searchsorted(topology.row_meter, meter_of_series, side="left")
-    rows = np.searchsorted(topology.row_meter, meter_of_series, side="right") - first_row
-    place_series = np.repeat(np.arange(len(mine)), rows)
-    within = np.arange(len(place_series)) - np.repeat(np.cumsum(rows) - rows, rows)
-    place_row = first_row[place_series] + within
-    register = topology.series_register[mine][place_series].astype(np.int64)
-    named = (topology.row_registers[place_row].astype(np.int64) >> register) & 1 == 1
+    first_row = _ranges(topology.row_meter, len(topology.meter))
+    meter = topology.series_meter[mine]
+    if len(topology.row_meter) == len(topology.meter):  # a row a meter, as nearly always
+        place_series, place_row = np.arange(len(mine)), meter.astype(np.int64)
+    else:
+        rows = (first_row[1:] - first_row[:-1])[meter]
+        place_series = np.repeat(np.arange(len(mine)), rows)
+        within = np.arange(len(place_series)) - np.repeat(np.cumsum(rows) - rows, rows)
+        place_row = first_row[meter][place_series] + within
+    named = (topology.row_registers[place_row] >> topology.series_register[mine][place_series]) & 1 == 1
     place_slot, place_row = slot[place_series][named], place_row[named]
-    order = np.lexsort((topology.row_valid_from_s[place_row], place_slot))
-    return place_slot[order], place_row[order].astype(np.int64)
+    if np.any(place_slot[1:] < place_slot[:-1]):
+        # Stable: the rows of a meter, and so a slot's places, are in the order of time already.
+        order = np.argsort(place_slot, kind="stable")
+        place_slot, place_row = place_slot[order], place_row[order]
+    return place_slot, place_row

@@ -1,5 +1,6 @@
 """Columns into and out of PostgreSQL: COPY as CSV, written and read by Arrow, so that a million rows take seconds."""
 
+import asyncio
 import io
 
 import asyncpg
@@ -20,11 +21,22 @@ async def copy_in(connection: asyncpg.Connection, table: str, columns: pa.Table)
 
 
 async def copy_out(
-    connection: asyncpg.Connection, query: str, *arguments: object, types: dict[str, pa.DataType]
+    connection: asyncpg.Connection,
+    query: str,
+    *arguments: object,
+    types: dict[str, pa.DataType],
+    timeout_s: float | None = None,
 ) -> pa.Table:
-    """The rows of `query`, whose columns are those of `types` in that order and never NULL."""
+    """The rows of `query`, whose columns are those of `types` in that order and never NULL.
+
+    Raises TimeoutError after `timeout_s`; None: after the connection's own time-out.
+    """
     sink = io.BytesIO()
-    await connection.copy_from_query(query, *arguments, output=sink, format="csv")
+    await connection.copy_from_query(query, *arguments, output=sink, format="csv", timeout=timeout_s)
+    return await asyncio.to_thread(_columns, sink, types)
+
+
+def _columns(sink: io.BytesIO, types: dict[str, pa.DataType]) -> pa.Table:
     if sink.tell() == 0:
         return pa.table({name: pa.array([], kind) for name, kind in types.items()})
     return pa_csv.read_csv(

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import asyncpg
 import numpy as np
 import pytest
 
@@ -167,6 +168,24 @@ async def test_validity_members_limits_assets_and_exchanges_read_back(settings: 
     asset = topology.assets[0]
     assert (str(asset.up_kw), str(asset.down_kw), asset.energy_kwh) == ("5.1000000000000005", "0", None)
     assert (asset.asset, asset.meter, asset.kind, asset.due_at) == ("E", "n", "storage", "06:00")
+
+
+async def test_a_topology_that_takes_longer_than_short_questions_may_is_read(
+    settings: Settings, tmp_path: Path
+) -> None:
+    number = await load_folder(settings, write_folder(tmp_path, zones=ZONES, meters=METERS))
+    impatient = await asyncpg.connect(
+        settings.database_url, command_timeout=0.3, server_settings={"statement_timeout": "300"}
+    )
+    try:
+        async with connected(settings) as other, other.transaction():
+            await other.execute("LOCK TABLE series_identity IN ACCESS EXCLUSIVE MODE")
+            reading = asyncio.create_task(read_topology(impatient, number))
+            await asyncio.sleep(0.6)
+            assert not reading.done()
+        assert (await reading).meter == ["a", "b", "c"]
+    finally:
+        await impatient.close()
 
 
 async def test_no_topology_and_an_unknown_one(settings: Settings) -> None:
