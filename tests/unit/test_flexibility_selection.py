@@ -1,6 +1,7 @@
-"""Which assets are chosen: cases worked out by hand, every limit kept, and nothing better among all that could be chosen."""
+"""Which assets are chosen: worked out by hand, every limit kept, and none better among all there are."""
 
 import itertools
+import random
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -58,7 +59,7 @@ def test_batteries_take_turns_where_merit_order_cannot() -> None:
 
 
 def test_an_uneven_energy_is_shared_out_to_the_last_w() -> None:
-    """Two of 5 Wh-quarters over three windows: 3 W in each (3 · 3 = 9 of 10), where each alone would round down to 1."""
+    """Twice 5 quarters of an hour at 1 W, over three windows: 3 W in each, where each alone would hold but 1."""
     selection = select(problem_of([([5, 5, 5], 5, 1, 1), ([5, 5, 5], 5, 1, 1)], 100))
     assert selection.held_w == 3
     assert selection.power_w.sum(axis=0).tolist() == [3, 3, 3]
@@ -153,9 +154,9 @@ def test_every_limit_is_kept_and_merit_order_is_never_better(problem: SelectionP
 
 @settings(max_examples=30)
 @given(problems(12, 5, 100), st.randoms(use_true_random=False))
-def test_the_order_of_the_assets_does_not_matter(problem: SelectionProblem, chance: object) -> None:
-    order = np.arange(len(problem.name))
-    chance.shuffle(order)  # type: ignore[attr-defined]
+def test_the_order_of_the_assets_does_not_matter(problem: SelectionProblem, chance: random.Random) -> None:
+    order = list(range(len(problem.name)))
+    chance.shuffle(order)
     shuffled = SelectionProblem(
         name=[problem.name[place] for place in order],
         power_w=problem.power_w[order],
