@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -28,24 +29,34 @@ RURAL_WEEK = Path(__file__).with_name("rural_week")
 SPEED = float(QUARTER_S)
 """A quarter of an hour a second."""
 
+
+class Story(StrEnum):
+    """What the demo can tell."""
+
+    CONGESTION = "congestion"
+
+
 _REMOVER = Path(__file__).with_name("remove_when_left.py")
 
 
 def demo(
     port: Annotated[int, typer.Option(help="Port of the API and the live page.")] = 8000,
+    story: Annotated[
+        Story | None, typer.Option(help="Tell a story: a congestion that flexibility holds, with simulated assets.")
+    ] = None,
 ) -> None:
     """Runs Bilans with a rural network of 6,936 meters, a quarter of an hour a second, until Ctrl-C.
 
     It starts empty each time, and its data are removed at the end.
 
-    Example: ./bilans demo
+    Examples: ./bilans demo · ./bilans demo --story congestion
     """
     with _temporary_folder() as folder:
         (ingest_port,) = _another_port(folder, port)
         options = UpOptions(
             data_dir=folder / "data", topology=RURAL_WEEK, port=port, ingest_port=ingest_port, clock="event"
         )
-        asyncio.run(Supervisor(options, Console()).run(_feed))
+        asyncio.run(Supervisor(options, Console()).run(_feed if story is None else _tell_congestion))
 
 
 async def _feed(system: RunningSystem) -> None:
@@ -59,6 +70,15 @@ async def _feed(system: RunningSystem) -> None:
             await sender.send(await asyncio.to_thread(encode_lanes, chunk))
     finally:
         await sender.close()
+
+
+async def _tell_congestion(system: RunningSystem) -> None:
+    """Tells the story of a congestion, then sends the weeks on until it is cancelled."""
+    from deploy.story.congestion import STATION, tell
+
+    _show_what_is_there(system)
+    RichConsole(stderr=True, highlight=False).print(f"  The story is about the station {STATION}.\n")
+    await tell(system, RURAL_WEEK)
 
 
 def _show_what_is_there(system: RunningSystem) -> None:

@@ -14,7 +14,8 @@ from shared.errors import BilansError
 _PAUSE_S_MAX = 0.2
 """The longest sleep: a replay that is told to stop does so within it."""
 
-_UNITS_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+UNITS_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+"""Of a timestamp, by the name of its unit."""
 
 
 def parse_speed(text: str) -> float | None:
@@ -51,7 +52,7 @@ async def paced(
         if origin is None:
             known = due[due > np.iinfo(np.int64).min]
             origin = int(known[0]) if len(known) else None
-        units_a_second = _UNITS_A_SECOND[chunk.column("ts").type.unit] * factor
+        units_a_second = UNITS_A_SECOND[chunk.column("ts").type.unit] * factor
         position = 0
         while position < len(chunk):
             now = origin + (time.monotonic() - began) * units_a_second if origin is not None else 0
