@@ -17,10 +17,10 @@ from services.balancer.remembered import put_back
 from services.balancer.tail import Tail
 from shared.balance.changes import Changes
 from shared.balance.counting import count_memory
+from shared.balance.event_time import EventTime, moved
 from shared.balance.held import with_more_room
 from shared.balance.kernel import MEMORY_FULL, apply_readings
 from shared.balance.late import LateReadings, joined
-from shared.balance.live import event_now
 from shared.balance.memory import COMPLETE_S, Int32Array, SeriesMemory, empty_memory, grown_memory
 from shared.balance.placement import Placement, place
 from shared.balance.switch import touched_slots
@@ -46,7 +46,7 @@ class Partition:
         self._position = 0
         self.flushed = ownership.next_place
         """Up to where the tables have it."""
-        self.event_now_s: int | None = None
+        self._event_time = EventTime()
         self.last_received_at_s: float | None = None
         """Wall time of the last message; the loop notes it for the live view, no rule reads it."""
         self.topology = topology
@@ -64,6 +64,11 @@ class Partition:
     def place(self) -> LogPlace:
         """Up to where the log is applied."""
         return LogPlace(self.next_offset, self._position)
+
+    @property
+    def event_now_s(self) -> int | None:
+        """How far event time was moved; None before the first reading."""
+        return self._event_time.now_s
 
     @property
     def replaying(self) -> bool:
@@ -121,6 +126,7 @@ class Partition:
             if reached < end:
                 self.memory = with_more_room(self.memory)
         self._outcomes += outcomes
+        self._event_time = EventTime(self._event_time.now_s, self._event_time.readings_to_go - (reached - begin))
         if outcomes[_QUIET + 1 :].any():
             special = begin + np.flatnonzero(outcome[begin:reached] > _QUIET)
             self._keep_special(offset, readings, special, outcome)
@@ -203,9 +209,8 @@ class Partition:
 
     def advance_event_now(self) -> None:
         """Moves event time to where the readings have got (design section 3)."""
-        reached_s = event_now(self.memory)
-        if reached_s is not None and (self.event_now_s is None or reached_s > self.event_now_s):
-            self.event_now_s = reached_s  # it never goes back
+        if self._event_time.readings_to_go <= 0:
+            self._event_time = moved(self.memory, self._event_time)
 
     def _keep_special(
         self,
@@ -317,7 +322,8 @@ class Partition:
 
     def restore(self, next_offset: int, event_now_s: int | None, memory: SeriesMemory, topology: Topology) -> None:
         """Takes the state of a checkpoint, under the topology that it followed."""
-        self.next_offset, self.event_now_s, self.memory = next_offset, event_now_s, memory
+        self.next_offset, self.memory = next_offset, memory
+        self._event_time = EventTime(event_now_s, 0)
         self.lane.tail = Tail(next_offset)
         self.follow(topology)
 

@@ -19,7 +19,6 @@ from shared.balance.memory import (
     Int32Array,
     Int64Array,
     SeriesMemory,
-    newest_readings,
 )
 from shared.balance.placement import Placement
 from shared.limits import QUARTER_S
@@ -209,21 +208,6 @@ def live_zones(memory: SeriesMemory, placement: Placement, now_s: int, meters: i
     sum_zones(memory, placement, now_s, meter_state, meter_w, zones)
     sum_upwards(placement.zone_parent, zones)
     return zones
-
-
-def newest_instants(memory: SeriesMemory) -> tuple[Int64Array, Int64Array]:
-    """The slots that were heard, and the instants of their newest readings."""
-    slots = np.flatnonzero(memory.holds > 0)
-    return slots, newest_readings(memory, slots)["ts_s"].astype(np.int64)
-
-
-def event_now(memory: SeriesMemory) -> int | None:
-    """The newest instant that at least 1 % of the series heard so far (and at least one) have reached (section 3)."""
-    _, newest_s = newest_instants(memory)
-    if len(newest_s) == 0:
-        return None
-    rank = -(-len(newest_s) // 100)
-    return int(np.partition(newest_s, len(newest_s) - rank)[len(newest_s) - rank])
 
 
 @nb.njit(nb.int64[::1](MEMORY_TYPE, PLACEMENT_TYPE, nb.int64[::1]), nogil=True, cache=True)

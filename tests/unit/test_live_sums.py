@@ -1,10 +1,6 @@
 """The live figures on a case worked out by hand."""
 
-import numpy as np
-
-from shared.balance.held import put_held
-from shared.balance.live import LiveColumn, event_now, live_zones
-from shared.balance.memory import HELD_RECORD, empty_memory
+from shared.balance.live import LiveColumn, live_zones
 from tests.unit.small_topology import OTHER, STATION, TOWN
 from tests.unit.test_partition import DAY, fresh, message
 
@@ -53,14 +49,3 @@ def test_a_meter_is_heard_for_two_cadences_and_a_minute() -> None:
     assert figures(partition, STATION, newest_s + 660)["HEARD"] == 1
     silent = figures(partition, STATION, newest_s + 661)
     assert (silent["HEARD"], silent["WITHDRAWN_W"], silent["METERS"]) == (0, 0, 2)
-
-
-def test_event_time_is_what_one_in_a_hundred_has_reached() -> None:
-    partition = fresh()
-    assert event_now(partition.memory) is None
-    partition.apply(0, message([(0, 900, 1), (1, 4000, 1)]))
-    assert event_now(partition.memory) == DAY + 4000
-    many = empty_memory(300)
-    many.holds[:] = 1
-    put_held(many, np.arange(300), np.array([(DAY + k, 0, 0) for k in range(300)], HELD_RECORD))
-    assert event_now(many) == DAY + 297  # three of 300 have reached it
