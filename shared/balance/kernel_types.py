@@ -9,6 +9,7 @@ import numpy as np
 from shared.balance.changes import empty_changes
 from shared.balance.memory import empty_memory
 from shared.balance.placement import Placement, regular_records
+from shared.kernel_options import KERNEL_OPTIONS
 
 
 def _sample_placement() -> Placement:
@@ -49,12 +50,7 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
 def kernel(signature: Any, inline: bool = False) -> Callable[[_Function], _Function]:
-    """Compiles a function at import: kept on disk, without the interpreter's lock and without counting references.
-
-    Kernels allocate nothing, so there is nothing to count; it would cost ten times as much as a regular reading does,
-    since each array that is handed on is counted by an atomic instruction. With `inline` it becomes part of its
-    callers.
-    """
-    options: dict[str, Any] = {"nogil": True, "cache": True, "inline": "always" if inline else "never", "_nrt": False}
+    """Compiles a function by KERNEL_OPTIONS; with `inline` it becomes part of its callers."""
+    options = {**KERNEL_OPTIONS, "inline": "always" if inline else "never"}
     compiled: Callable[[_Function], _Function] = nb.njit(signature, **options)
     return compiled
