@@ -143,25 +143,80 @@ class LiveZonesAnswer(_Answer):
 
 
 class EnvelopeRow(_Answer):
-    """What the zone's assets can hold for so many minutes."""
+    """What the zone's assets can hold for so many minutes, as a change from what they do now."""
 
     minutes: int = Field(examples=[15])
-    up_kw: float = Field(examples=[8.0])
-    down_kw: float = Field(examples=[6.0])
+    up_kw: float = Field(examples=[8], description="Less withdrawal or more injection.")
+    up_expected_kw: float = Field(examples=[7.6], description="The mean, by how often assets did what they were asked.")
+    up_firm_kw: float = Field(examples=[5.365], description="What comes in nine of ten cases (P10).")
+    up_available_kw: float = Field(examples=[8], description="Without what is held for offers or ordered already.")
+    up_cost_per_kwh: float | None = Field(examples=[0.09], description="The mean, from the cheapest on; null: nothing.")
+    down_kw: float = Field(examples=[6], description="More withdrawal or less injection.")
+    down_expected_kw: float = Field(examples=[5.7])
+    down_firm_kw: float = Field(examples=[4.024])
+    down_available_kw: float = Field(examples=[6])
+    down_cost_per_kwh: float | None = Field(examples=[0.09])
 
 
-class SignalsAnswer(_Answer):
-    """The traffic light of a zone and the room that is left (design section 4)."""
+class CostStep(_Answer):
+    """So much power can be had up to this cost."""
 
-    zone: str = Field(examples=["S"])
+    kw: float = Field(examples=[8])
+    cost_per_kwh: float = Field(examples=[0.09])
+
+
+class CostCurve(_Answer):
+    """Merit order of what can be held for 15 minutes, from the cheapest step on."""
+
+    up: list[CostStep]
+    down: list[CostStep]
+
+
+class AssetsHeard(_Answer):
+    """The assets in the zone and below it."""
+
+    total: int = Field(examples=[2])
+    heard: int = Field(examples=[1], description="Those of which it is known what they hold; the others count 0.")
+    silent: list[str] = Field(examples=[["battery-2"]], description="Names of the others, 20 at most.")
+
+
+class _Signals(_Answer):
     at: str | None = Field(examples=["2026-05-04T10:07:00Z"])
     state: LightState
     loading_import: float | None = Field(examples=[0.0])
     loading_export: float | None = Field(examples=[0.08])
     headroom_import_kw: float | None = Field(examples=[10.8])
     headroom_export_kw: float | None = Field(examples=[9.2])
-    envelope: list[EnvelopeRow] = Field(examples=[[]])
+    expected_at: str | None = Field(
+        examples=["2026-05-04T12:15:00Z"], description="Start of the window that passes 80 % by the forecast."
+    )
     reasons: list[str] = Field(examples=[[]])
+    envelope: list[EnvelopeRow]
+    assets: AssetsHeard
+    unclipped_by: list[str] = Field(
+        examples=[[]], description="Zones on the way that have a limit, but are stale: they clip nothing. 20 at most."
+    )
+
+
+class SignalsAnswer(_Signals):
+    """The traffic light of a zone, the room that is left, and what its assets can hold (design section 4)."""
+
+    zone: str = Field(examples=["S"])
+    cost_curve: CostCurve
+
+
+class SignalsRow(_Signals):
+    """The signals as they were: once a minute of the service's now, and when the state changed."""
+
+    net_kw: float | None = Field(examples=[-0.8], description="Positive for import.")
+
+
+class SignalsHistory(_Answer):
+    """A page of a zone's signals of the past."""
+
+    zone: str = Field(examples=["S"])
+    rows: list[SignalsRow]
+    next: str | None = Field(examples=[None], description="The `cursor` of the next page; null at the end.")
 
 
 class NewestReading(_Answer):

@@ -11,6 +11,7 @@ from services.api.newest_readings import SoughtSeries
 from services.api.topology_terms import TopologyTerms
 from shared.flexibility.assets import AssetTerms, asset_terms
 from shared.flexibility.due import DueTimes
+from shared.flexibility.merit_tree import MeritTree, merit_tree
 from shared.topology.index import Topology
 from shared.topology.rows import Asset
 from shared.words import REGISTERS
@@ -23,6 +24,7 @@ class AssetList:
     """A assets whose meter is valid at the instant, by name."""
 
     topology: Topology
+    zone_index: Mapping[str, int]
     assets: Sequence[Asset]
     index: Mapping[str, int]
     """The place of each asset by its name."""
@@ -34,10 +36,14 @@ class AssetList:
     """[A] the assets from the cheapest on; of the same cost, by name."""
     cost_rank: npt.NDArray[np.int64]
     """[A] the place of its cost among the distinct costs, from the cheapest on."""
+    cost_per_kwh: npt.NDArray[np.float64]
+    """[A] the same cost for a kWh, for means."""
     max_w: npt.NDArray[np.int64]
     """[A] the most that is plausible at its meter."""
     terms: AssetTerms
     due: DueTimes
+    tree: MeritTree
+    """The assets by the zones' tree, in merit order."""
     sought: SoughtSeries
     """The series of the assets' meters."""
     series: npt.NDArray[np.int64]
@@ -61,15 +67,18 @@ def list_assets(terms: TopologyTerms, instant_s: int) -> AssetList:
     sought, series = _series(topology, meter)
     return AssetList(
         topology=topology,
+        zone_index=terms.zone_index,
         assets=assets,
         index={asset.asset: number for number, asset in enumerate(assets)},
         zone=topology.row_zone[row],
         cost_per_mwh=costs,
         merit=np.array(merit, np.int64),
         cost_rank=np.array([place[cost] for cost in costs], np.int64),
+        cost_per_kwh=np.array([float(cost / 1000) for cost in costs], np.float64),
         max_w=topology.row_max_wh[row] * 4,
         terms=asset_terms(assets),
         due=DueTimes([asset.due_at for asset in assets]),
+        tree=merit_tree(topology.zone_parent, topology.row_zone[row], np.array(merit, np.int64)),
         sought=sought,
         series=series,
     )

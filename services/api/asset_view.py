@@ -66,6 +66,11 @@ class AssetView:
         self._found: NewestColumns | None = None
         self._found_at: tuple[AssetList, int] | None = None
 
+    @property
+    def changes(self) -> int:
+        """Grows when new readings have come."""
+        return self._newest.changes
+
     def now(self) -> AssetsNow:
         """All assets that count now, by name."""
         now_s = self._view.now_s()

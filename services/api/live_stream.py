@@ -13,7 +13,8 @@ import orjson
 
 from services.api.balance_changes import Restatement, runs_of_windows
 from services.api.live_view import LiveView
-from services.api.zone_answers import ZoneAnswers, live_answer, signals_answer
+from services.api.signal_board import SignalBoard
+from services.api.zone_answers import ZoneAnswers, live_answer
 from shared.instants import format_instant
 from shared.limits import QUARTER_S
 from shared.words import LightState
@@ -58,6 +59,7 @@ class LiveStream:
     """Ticks five times a second; each tick wakes every viewer that waits."""
 
     answers: ZoneAnswers
+    board: SignalBoard
     view: LiveView
     sequence: int
     """The id of the newest event; it begins at the wall clock's milliseconds, so ids also grow over restarts."""
@@ -175,7 +177,7 @@ class LiveStream:
         before = self._states.get(zone)
         self._states[zone] = now.state
         if before is not None and before is not now.state:
-            self._add_event("signal", zone, signals_answer(now))
+            self._add_event("signal", zone, self.board.signals(now))
 
     def _add_event(self, name: str, zone: str, body: object) -> None:
         self.sequence += 1

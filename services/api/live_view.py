@@ -22,6 +22,8 @@ class LiveView:
         self._last_received_at_s: dict[int, float] = {}
         self._event_now_s: int | None = None
         self._changed: set[str] = set()
+        self.changes = 0
+        """Grows with each record."""
 
     @property
     def wall_s(self) -> float:
@@ -51,6 +53,7 @@ class LiveView:
             self._event_now_s = record.now_s  # the greatest of the partitions', and it never goes back
         self._records.setdefault(record.zone, {})[record.partition] = record
         self._changed.add(record.zone)
+        self.changes += 1
         return True
 
     def awake(self, partition: int) -> bool:
@@ -58,12 +61,13 @@ class LiveView:
         if self.wall_s - self._written_at_s.get(partition, float("-inf")) > LIVE_RECORD_S_MAX:
             return False
         received_at_s = self._last_received_at_s.get(partition, float("-inf"))
-        return not self.event_mode or self.wall_s - received_at_s <= READINGS_SILENT_S_MAX
+        return not self.event_mode or self.wall_s - received_at_s < READINGS_SILENT_S_MAX + 1
 
     def forget(self, zone: str, partition: int) -> None:
         """Drops the record of a zone and partition: its topic has a tombstone for it."""
         self._records.get(zone, {}).pop(partition, None)
         self._changed.add(zone)
+        self.changes += 1
 
     def records_of(self, zone: str) -> list[LiveRecord]:
         """The records that make up `zone` now.
@@ -71,11 +75,14 @@ class LiveView:
         An owner writes all its zones at least once a second. So a record that its partition's newest has left behind
         by more than a heartbeat is of a zone that the partition has no meters in any more; it is left out.
         """
-        return [
-            record
-            for record in self._records.get(zone, {}).values()
-            if self._written_at_s[record.partition] - record.written_at_s <= LIVE_RECORD_S_MAX
-        ]
+        return [record for record in self._records.get(zone, {}).values() if self._stands(record)]
+
+    def records(self) -> Iterable[LiveRecord]:
+        """The records that make up all zones now."""
+        return (record for records in self._records.values() for record in records.values() if self._stands(record))
+
+    def _stands(self, record: LiveRecord) -> bool:
+        return self._written_at_s[record.partition] - record.written_at_s <= LIVE_RECORD_S_MAX
 
     def take_changed(self) -> Iterable[str]:
         """The zones that changed since the last call."""

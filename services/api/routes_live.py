@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from services.api.answers import LiveAnswer, LiveZonesAnswer, SignalsAnswer, zone_not_found
 from services.api.service import ApiService, Service
 from services.api.viewer import Viewer, ViewerResponse
-from services.api.zone_answers import ZoneNow, live_answer, signals_answer
+from services.api.zone_answers import ZoneNow, live_answer
 from shared import metrics
 from shared.instants import format_instant
 from shared.limits import LIVE_VIEWERS_MAX
@@ -79,8 +79,16 @@ async def live_stream(
     responses=problem_responses(401, 404),
 )
 async def signals(service: Service, zone: str) -> Response:
-    """Amber above 80 % of a limit until below 75 % for 3 minutes; red above 100 % until below 95 % for 1 minute."""
-    return _json(signals_answer(_zone_now(service, zone)))
+    """Amber above 80 % of a limit until below 75 % for 3 minutes; red above 100 % until below 95 % for 1 minute.
+
+    Amber, too, when the forecast passes 80 % within 4 hours (P90 for import, P10 for export); `expected_at` says when.
+    `envelope` is what the assets in and below the zone can hold for so many minutes, a change from what they do now: up
+    is less withdrawal or more injection. It is clipped by the headroom now of every zone on their paths; zones with a
+    limit of which it is not known what flows clip nothing and stand in `unclipped_by`. Assets that are not heard hold
+    nothing. Of it is told what is expected to come and what comes in nine of ten cases (`firm`, P10) by how often the
+    assets did what they were asked, and what is not promised to anybody yet (`available`).
+    """
+    return _json(service.board.signals(_zone_now(service, zone)))
 
 
 def _zone_now(service: ApiService, zone: str) -> ZoneNow:

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query
 
 from services.api.answers import ZoneAnswer, ZoneRow, ZonesAnswer, zone_not_found
 from services.api.cursor import decode_cursor, encode_cursor
+from services.api.kilowatts import kilowatts, limit_w
 from services.api.service import ApiService, Service
 from services.api.topology_terms import TopologyTerms
-from services.api.zone_answers import kilowatts, limit_w
 from shared.limits import ROWS_DEFAULT, ROWS_MAX
 from shared.problem import Problem, problem_responses
 from shared.words import METER_KINDS, MeterKind, ZoneKind

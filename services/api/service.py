@@ -19,9 +19,14 @@ from services.api.live_stream import LiveStream
 from services.api.live_view import LiveView
 from services.api.log_ends import LogEnds
 from services.api.newest_readings import NewestReadings
+from services.api.outlooks import Outlooks
+from services.api.signal_board import SignalBoard
+from services.api.signals_round import SignalsRound
+from services.api.signals_sweep import SignalsSweep
 from services.api.topology_shelf import TopologyShelf
 from services.api.verification_round import VerificationRound
 from services.api.zone_answers import ZoneAnswers
+from services.api.zone_lights import ZoneLights
 from shared.clock import Clock
 from shared.database.engine import make_engine
 from shared.settings import Settings
@@ -40,21 +45,25 @@ class ApiService:
     view: LiveView
     answers: ZoneAnswers
     newest: NewestReadings
+    board: SignalBoard
     stream: LiveStream
     ends: LogEnds
     feed: LiveFeed
     leadership: Leadership
+    signals: SignalsRound
     assets: AssetView
     verification: VerificationRound
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keeps topology, live view and stream going; ends them, and closes all connections, on leaving."""
+        await self.signals.restore()
         tasks = [
             asyncio.create_task(work, name=name)
             for name, work in (
                 ("topology", self.shelf.keep_fresh()),
                 ("leadership", self.leadership.run()),
+                ("signals", self.signals.run()),
                 ("verification", self.verification.run()),
                 ("feed", self.feed.run()),
                 ("feed-watch", self.feed.watch()),
@@ -86,16 +95,34 @@ def make_service(settings: Settings, clock: Clock) -> ApiService:
     engine = make_engine(settings.database_url)
     shelf = TopologyShelf(engine)
     view = LiveView(clock, settings.clock)
-    answers = ZoneAnswers(shelf, view)
+    lights, outlooks = ZoneLights(), Outlooks()
+    answers = ZoneAnswers(shelf, view, lights, outlooks)
     newest = NewestReadings()
-    stream = LiveStream(answers, view, sequence=int(clock.now_s() * 1000))
+    assets = AssetView(shelf, newest, view)
+    board = SignalBoard(shelf, view, assets)
+    stream = LiveStream(answers, board, view, sequence=int(clock.now_s() * 1000))
     ends = LogEnds(settings)
     feed = LiveFeed(settings, clock, ends, view, newest, stream)
     leadership = Leadership(settings.database_url)
-    assets = AssetView(shelf, newest, view)
+    sweep = SignalsSweep(answers, board, lights, outlooks)
+    signals = SignalsRound(settings, sweep, board, lights, leadership)
     verification = VerificationRound(engine, shelf, view, leadership, settings.penalty_percent)
     return ApiService(
-        settings, clock, engine, shelf, view, answers, newest, stream, ends, feed, leadership, assets, verification
+        settings=settings,
+        clock=clock,
+        engine=engine,
+        shelf=shelf,
+        view=view,
+        answers=answers,
+        newest=newest,
+        board=board,
+        stream=stream,
+        ends=ends,
+        feed=feed,
+        leadership=leadership,
+        signals=signals,
+        assets=assets,
+        verification=verification,
     )
 
 

@@ -1,14 +1,18 @@
-"""Zones as the API tells them live: the live view's JSON and the signals, from memory only."""
+"""Zones as the API tells them live: power, loading and traffic light, from memory only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.api.balance_text import ratio
+from services.api.kilowatts import kilowatts, limit_w
+from services.api.light_reasons import light_reasons
 from services.api.live_view import LiveView
+from services.api.outlooks import Outlooks
 from services.api.topology_shelf import TopologyShelf
 from services.api.topology_terms import TopologyTerms
-from services.api.traffic_light import AMBER_PERCENT, RED_PERCENT, Loading, TrafficLight
+from services.api.zone_lights import ZoneLights
 from services.api.zone_live import RunningWindow, ZoneLive, work_out
+from shared.flexibility.traffic_light import Loading, Outlook, loading_of
 from shared.instants import format_instant
 from shared.limits import QUARTER_S
 from shared.words import LightState
@@ -25,16 +29,19 @@ class ZoneNow:
     loading: Loading
     state: LightState
     reasons: Sequence[str]
+    outlook: Outlook | None
+    """What the forecast expects; None where there is none, and where the zone is stale."""
 
 
 class ZoneAnswers:
-    """Answers about zones now; keeps each zone's traffic light."""
+    """Answers about zones now; moves each zone's traffic light on when it is asked."""
 
-    def __init__(self, shelf: TopologyShelf, view: LiveView) -> None:
-        """Reads both whenever it is asked."""
+    def __init__(self, shelf: TopologyShelf, view: LiveView, lights: ZoneLights, outlooks: Outlooks) -> None:
+        """Reads all of them whenever it is asked."""
         self._shelf = shelf
         self._view = view
-        self._lights: dict[str, TrafficLight] = {}
+        self._lights = lights
+        self._outlooks = outlooks
 
     def zones(self) -> Sequence[str]:
         """All zones of the newest topology, parents before children."""
@@ -50,9 +57,10 @@ class ZoneAnswers:
         live = work_out(view.records_of(zone), meters, now_s=now_s, wall_s=wall_s, event_mode=view.event_mode)
         loading = _loading(terms, index, live)
         if live.stale or now_s is None:  # what is not known must not move the light
-            return ZoneNow(zone, live, loading, LightState.STALE, live.stale_reasons)
-        state = self._lights.setdefault(zone, TrafficLight()).update(loading, now_s)
-        return ZoneNow(zone, live, loading, state, _load_reasons(loading, state))
+            return ZoneNow(zone, live, loading, LightState.STALE, live.stale_reasons, None)
+        expected = self._outlooks.of(zone, now_s, loading.import_limit_w, loading.export_limit_w)
+        state = self._lights.advance(zone, loading, expected, now_s)
+        return ZoneNow(zone, live, loading, state, light_reasons(loading, expected, state), expected)
 
 
 def live_answer(zone: ZoneNow) -> Answer:
@@ -85,57 +93,13 @@ def live_answer(zone: ZoneNow) -> Answer:
     }
 
 
-def signals_answer(zone: ZoneNow) -> Answer:
-    """The signals of a zone (design section 4). The envelope is empty as long as no asset is managed."""
-    known = zone.live.power_w is not None
-    loading = zone.loading
-    return {
-        "zone": zone.zone,
-        "at": _instant(zone.live.now_s),
-        "state": zone.state,
-        "loading_import": loading.import_fraction if known else None,
-        "loading_export": loading.export_fraction if known else None,
-        "headroom_import_kw": _headroom(loading.import_limit_w, loading.net_w) if known else None,
-        "headroom_export_kw": _headroom(loading.export_limit_w, -loading.net_w) if known else None,
-        "envelope": [],
-        "reasons": zone.reasons,
-    }
-
-
-def kilowatts(power_w: int | None) -> int | float | None:
-    """W as kW, a whole number where it is one."""
-    if power_w is None:
-        return None
-    return power_w // 1000 if power_w % 1000 == 0 else power_w / 1000
-
-
-def limit_w(limit: int) -> int | None:
-    """A zone's limit as the topology keeps it: negative means none."""
-    return None if limit < 0 else limit
-
-
 def _loading(terms: TopologyTerms, index: int, live: ZoneLive) -> Loading:
     topology = terms.topology
-    return Loading(
-        net_w=live.power_w.net if live.power_w else 0,
-        import_limit_w=limit_w(int(topology.import_limit_w[index])),
-        export_limit_w=limit_w(int(topology.export_limit_w[index])),
+    return loading_of(
+        live.power_w.net if live.power_w else 0,
+        limit_w(int(topology.import_limit_w[index])),
+        limit_w(int(topology.export_limit_w[index])),
     )
-
-
-def _load_reasons(loading: Loading, state: LightState) -> list[str]:
-    if state is LightState.GREEN:
-        return []
-    flow, limit = ("import", loading.import_limit_w) if loading.net_w >= 0 else ("export", loading.export_limit_w)
-    percent = RED_PERCENT if state is LightState.RED else AMBER_PERCENT
-    power = f"{flow} is {kilowatts(abs(loading.net_w))} kW, the limit {kilowatts(limit)} kW"
-    if loading.above(percent):
-        return [f"{power}: above {percent} %"]
-    return [f"{power}: was above {percent} %, held until it has been lower for long enough"]
-
-
-def _headroom(limit: int | None, net_w: int) -> int | float | None:
-    return None if limit is None else kilowatts(limit - net_w)
 
 
 def _window(window: RunningWindow) -> Answer:

@@ -72,7 +72,7 @@ def work_out(
 
     Ages are computed here, when somebody reads: so they grow, and the zone turns stale, when the balancer is dead.
     """
-    awake = [record for record in records if not _silence(record, wall_s, event_mode)]
+    awake = [record for record in records if not silence(record, wall_s, event_mode)]
     heard = min(sum(record.heard for record in awake), meters)
     instants = [record.newest_s for record in records if record.newest_s is not None]
     contents = [record.soc_wh for record in records if record.soc_wh is not None]
@@ -90,7 +90,7 @@ def work_out(
     )
 
 
-def _silence(record: LiveRecord, wall_s: float, event_mode: bool) -> str:
+def silence(record: LiveRecord, wall_s: float, event_mode: bool) -> str:
     """Why a record's meters count as not heard; empty when they may count."""
     if wall_s - record.written_at_s > LIVE_RECORD_S_MAX:
         return f"the balancer of partition {record.partition} has not written for {int(wall_s - record.written_at_s)} s"
@@ -113,9 +113,9 @@ def _stale_reasons(
     else:
         return
     for record in records:
-        silence = _silence(record, wall_s, event_mode)
-        if silence:
-            yield silence
+        why = silence(record, wall_s, event_mode)
+        if why:
+            yield why
 
 
 def _power(records: Sequence[LiveRecord]) -> Flows:
