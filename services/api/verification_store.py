@@ -19,7 +19,13 @@ from shared.database.flexibility_tables import (
     flexibility_request,
     flexibility_verification,
 )
-from shared.database.tables import partial
+from shared.database.tables import partial, progress
+
+
+async def read_event_now_s(connection: AsyncConnection) -> int:
+    """How far event time has come in the rows; 0 before the first reading."""
+    reached = (await connection.execute(select(func.max(progress.c.event_now)))).scalar_one()
+    return 0 if reached is None else int(reached.timestamp())
 
 
 async def read_order(connection: AsyncConnection, order_id: str) -> SettledOrder | None:

@@ -26,6 +26,7 @@ from shared.database.tables import SUM_COLUMNS
 from shared.settings import read_settings
 from shared.topology.rows import Asset
 from shared.words import AssetKind
+from tests.live_records import RECORD
 from tests.unit.small_topology import small_topology
 
 TOWN = 10
@@ -246,6 +247,19 @@ async def test_a_young_town_is_held_against_the_hour_before(town: Town) -> None:
     assert (frozen["method"], frozen["measured"]) == ("meter-before", False)
     assert "fewer than 5 days" in frozen["reason"] and frozen["inputs"]["estimated_windows"]
     assert [row["baseline_wh"] for row in frozen["windows"]] == [2400] * 4
+
+
+async def test_in_event_mode_a_window_has_ended_when_the_rows_say_so(town: Town) -> None:
+    await town.knows(NOON - 6 * 3600, 28, "2400")
+    await town.buys("A", NOON, NOON - 3600)
+    view = LiveView(town.clock, "event")
+    view.take(replace(RECORD, now_s=NOON + 3600))
+    service = town.service
+    instance = VerificationRound(service.engine, service.shelf, view, service.leadership, 100)
+    assert await instance.verify() == 0
+    progress = "INSERT INTO progress (topic, partition, event_now) VALUES ('t', 0, to_timestamp(:now))"
+    await town.run(progress, now=NOON + 1860)
+    assert await instance.verify() == 2
 
 
 async def test_without_any_reading_there_is_no_baseline_and_nothing_is_settled(town: Town) -> None:
