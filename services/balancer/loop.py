@@ -22,7 +22,8 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from services.balancer.checkpoint import Checkpoint, PackedCheckpoint, packed_checkpoint, write_packed
+from services.balancer.checkpoint import PackedCheckpoint
+from services.balancer.checkpoint_keeper import CheckpointKeeper, pack
 from services.balancer.flush_content import PartitionFlush
 from services.balancer.history_worker import HistoryWorker, ThreadedArchiveReader
 from services.balancer.live_publisher import LivePublisher
@@ -56,9 +57,6 @@ _WAITING_ROWS_MAX = 16_000
 tell, a flush comes before the next message: memory stays bounded, and a flush's transaction stays well within its
 time-out."""
 _RETRY_S = 0.3
-_CHECKPOINT_S = 20.0
-_CHECKPOINT_SHARE = 20
-"""Checkpoints take a twentieth of the time at most, however large the state is."""
 
 Record: TypeAlias = ConsumerRecord  # its keys and values are bytes here
 _Result = TypeVar("_Result")
@@ -112,9 +110,7 @@ class BalancerLoop:
         """Where each partition's log ended at the last fetch."""
         self._flushing: asyncio.Task[None] | None = None
         self._flushed_at_s = 0.0
-        self._checkpointed_at_s = time.monotonic()
-        self._checkpoint_cost_s = 0.0
-        self._checkpointing: asyncio.Task[None] | None = None
+        self._checkpoints = CheckpointKeeper(settings.checkpoints)
         self._stopping = asyncio.Event()
         reader = ThreadedArchiveReader(self._archive)
         self._history = HistoryWorker(self._store, reader, self._in_worker, self._partitions_owned)
@@ -162,7 +158,7 @@ class BalancerLoop:
             await self._end(history)
             await self._begin_flush(with_checkpoints=True)
             await self._await_flush()
-            await self._await_checkpoints()
+            await self._checkpoints.written()
         finally:
             await self._end(telling)
             await self._end(history)
@@ -297,7 +293,7 @@ class BalancerLoop:
         await self._await_flush()
         self._flushed_at_s = time.monotonic()
         if with_checkpoints is None:
-            with_checkpoints = self._checkpoint_is_due()
+            with_checkpoints = self._checkpoints.due
         taken = await self._take_flushes(with_checkpoints)
         self._history.note_flush()
         contents = [content for content, _ in taken if content is not None]
@@ -313,8 +309,7 @@ class BalancerLoop:
             for partition in list(self._partitions.values())
         ]
         if any(checkpoint is not None for _, checkpoint in taken):
-            self._checkpointed_at_s = time.monotonic()
-            self._checkpoint_cost_s = self._checkpointed_at_s - began_s
+            self._checkpoints.note_packing(time.monotonic() - began_s)
         return taken
 
     async def _write(self, contents: list[PartitionFlush], checkpoints: list[PackedCheckpoint]) -> None:
@@ -333,8 +328,7 @@ class BalancerLoop:
         # What they hold is in the tables now, so none is ahead of them.
         kept = [checkpoint for checkpoint in checkpoints if checkpoint.partition not in lost]
         if kept:
-            await self._await_checkpoints()
-            self._checkpointing = asyncio.create_task(asyncio.to_thread(self._write_checkpoints, kept))
+            await self._checkpoints.write(kept)
 
     async def _send_outbox(self, partitions: list[int]) -> None:
         """Sends what the flush decided; what cannot be sent now waits for the next time."""
@@ -348,31 +342,6 @@ class BalancerLoop:
         if self._flushing is not None:
             task, self._flushing = self._flushing, None
             await task
-
-    # --- beside ---------------------------------------------------------------------------------------------------
-
-    def _checkpoint_is_due(self) -> bool:
-        """Whether checkpoints go with the next flush: not while the last ones are being written."""
-        if self._checkpointing is not None and not self._checkpointing.done():
-            return False
-        return time.monotonic() - self._checkpointed_at_s >= max(
-            _CHECKPOINT_S, _CHECKPOINT_SHARE * self._checkpoint_cost_s
-        )
-
-    async def _await_checkpoints(self) -> None:
-        if self._checkpointing is not None:
-            task, self._checkpointing = self._checkpointing, None
-            await task
-
-    def _write_checkpoints(self, checkpoints: list[PackedCheckpoint]) -> None:
-        """Writes them; in a thread of its own, beside the kernel."""
-        began_s = time.monotonic()
-        for checkpoint in checkpoints:
-            try:
-                write_packed(self._settings.checkpoints, checkpoint)
-            except OSError as error:  # a full disk costs time at the next start, and no more than that
-                _log.warning("no checkpoint of partition %d: %s", checkpoint.partition, error)
-        self._checkpoint_cost_s += time.monotonic() - began_s
 
 
 def _apply_readings(partition: Partition, records: list[Record]) -> int | None:
@@ -396,15 +365,4 @@ def _apply_readings(partition: Partition, records: list[Record]) -> int | None:
 def _take_flush(partition: Partition, wall_now_s: float | None, with_checkpoint: bool) -> _Taken:
     """What the partition's tables lack, and, where it is wanted and can be, its state when they have it."""
     content = partition.take_flush(wall_now_s)
-    # Inside a message there is no state to go on from; nor while a replay is under way.
-    if not with_checkpoint or not partition.published or partition.place.position:
-        return content, None
-    state = Checkpoint(
-        partition.number,
-        partition.next_offset,
-        partition.topology.number,
-        partition.event_now_s,
-        partition.lane.flushed.step,
-        partition.memory,
-    )
-    return content, packed_checkpoint(state)
+    return content, pack(partition) if with_checkpoint else None
