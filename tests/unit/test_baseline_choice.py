@@ -1,6 +1,6 @@
 """Which baseline is chosen: errors by hand, trials without foresight, and what is done where none is good."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shared.flexibility.baseline import Method, meter_before, mid_four_of_six, ten_of_ten
 from shared.flexibility.baseline_choice import Choice, Measured, choose_baseline, score
 from shared.flexibility.baseline_days import History, event_days
+from shared.flexibility.baseline_trial import try_baselines
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 
@@ -150,3 +151,15 @@ def test_a_trial_sees_only_what_was_known_on_its_own_day(seed: int, back: int, l
         return [one.event_wh.tolist() for one in trials if one is not None]
 
     assert tried(known) == tried(changed) and len(tried(known)) == 3
+
+
+def test_a_trial_on_days_that_never_had_an_event() -> None:
+    days = [(datetime.fromtimestamp(FROM, WARSAW) - timedelta(days=back)).date() for back in range(7)]
+    trial = try_baselines(history(daily()), days, time(12), 3600, 900)
+    assert trial.by_method[Method.TEN_OF_TEN] == Measured(7, 0.0, 0.0)
+    assert trial.by_method[Method.METER_BEFORE] == Measured(7, 0.8889, -0.8889)
+    assert trial.accepted == Measured(7, 0.0, 0.0) and trial.fallback.days == 0
+    wild = history(np.random.default_rng(3).integers(-5000, 20_000, WINDOWS))
+    refused = try_baselines(wild, days, time(12), 3600, 900)
+    assert (refused.accepted.days, refused.fallback.days) == (0, 7)
+    assert refused.fallback == refused.by_method[Method.METER_BEFORE]
