@@ -6,6 +6,7 @@ What could not be told or stored is told and stored by a later round: nothing he
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 
 import asyncpg
@@ -81,20 +82,26 @@ class SignalsRound:
             while True:
                 began_s = loop.time()
                 await self.restore()
-                await self._read_history(began_s)
+                await self.read_history()
                 if self._leadership.leads:
-                    await self._tell_and_store(began_s)
+                    await self._publish(await self.look_and_store())
+                    await self._clean()
                 else:
                     self._sweep.forget()
                 took_s = loop.time() - began_s
                 await asyncio.sleep(max(_ROUND_S - took_s, (_SHARE - 1) * took_s))
         finally:
-            await self._topic.close()
-            if self._connection is not None:
-                self._connection.terminate()
+            await self.close()
 
-    async def _read_history(self, clock_s: float) -> None:
-        now_s = self._board.now_s
+    async def close(self) -> None:
+        """Lets go of Kafka and PostgreSQL."""
+        await self._topic.close()
+        if self._connection is not None:
+            self._connection.terminate()
+
+    async def read_history(self) -> None:
+        """Reads what is promised of the assets, and once a minute what they answered."""
+        now_s, clock_s = self._board.now_s, time.monotonic()
         if self._connection is None or now_s is None:
             return
         try:
@@ -109,18 +116,18 @@ class SignalsRound:
         except DATABASE_TROUBLE as trouble:
             self._let_go(trouble)
 
-    async def _tell_and_store(self, clock_s: float) -> None:
-        now_s = self._board.now_s
+    async def look_and_store(self) -> Sequence[ZoneSignal]:
+        """Sweeps all zones and stores what is due; what changed, or all of it once a minute, is to be told."""
+        now_s, clock_s = self._board.now_s, time.monotonic()
         minute = None if now_s is None else now_s // _MINUTE_S
         store_all = minute is not None and minute != self._minute_stored
         everything = store_all or clock_s - self._told_all_at_s >= _MINUTE_S
         told = self._sweep.sweep(everything=everything)
         if everything:
             self._told_all_at_s = clock_s
-        if now_s is not None and await self._store(told if store_all else [one for one in told if one.turned], now_s):
+        if now_s is not None and await self._store(told, now_s, store_all=store_all):
             self._minute_stored = minute
-        await self._publish(told)
-        await self._clean(clock_s)
+        return told
 
     async def _publish(self, told: Sequence[ZoneSignal]) -> None:
         try:
@@ -133,8 +140,8 @@ class SignalsRound:
             self._sweep.forget()
             await self._topic.close()
 
-    async def _store(self, told: Sequence[ZoneSignal], now_s: int) -> bool:
-        """Writes the lights that changed, and of each of `told` a row of the minute, and one of a change of state."""
+    async def _store(self, told: Sequence[ZoneSignal], now_s: int, *, store_all: bool) -> bool:
+        """Writes the lights that changed, a row of each change of state, and with `store_all` one of the minute."""
         if self._connection is None or not self._restored:
             return False
         lights = self._lights.take_changed()
@@ -143,7 +150,9 @@ class SignalsRound:
             kept = {number: lights[zone] for zone, number in numbers.items() if number is not None}
             if kept:
                 await write_lights(self._connection, kept, now_s)
-            rows = [_row(one, now_s if one.turned else now_s // _MINUTE_S * _MINUTE_S) for one in told]
+            rows = [_row(one, now_s) for one in told if one.turned]
+            if store_all:
+                rows += [_row(one, now_s // _MINUTE_S * _MINUTE_S) for one in told]
             if rows:
                 await write_signals(self._connection, rows)
         except DATABASE_TROUBLE as trouble:
@@ -152,8 +161,8 @@ class SignalsRound:
             return False
         return True
 
-    async def _clean(self, clock_s: float) -> None:
-        now_s = self._board.now_s
+    async def _clean(self) -> None:
+        now_s, clock_s = self._board.now_s, time.monotonic()
         if self._connection is None or now_s is None or clock_s - self._cleaned_at_s < _CLEAN_S:
             return
         self._cleaned_at_s = clock_s

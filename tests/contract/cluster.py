@@ -30,10 +30,10 @@ LOGGED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 async def load_cluster(
-    database_url: str, folder: Path, *, number: int, logged_at: datetime, meters: str = METERS
+    database_url: str, folder: Path, *, number: int, logged_at: datetime, meters: str = METERS, assets: str = ""
 ) -> None:
     """Writes the cluster as topology `number`, in force from `logged_at`."""
-    content = await asyncio.to_thread(_checked, folder, meters)
+    content = await asyncio.to_thread(_checked, folder, meters, assets)
     connection = await connect(database_url, application_name="test")
     try:
         async with connection.transaction():
@@ -43,10 +43,12 @@ async def load_cluster(
         await connection.close()
 
 
-def _checked(folder: Path, meters: str) -> FolderContent:
+def _checked(folder: Path, meters: str, assets: str) -> FolderContent:
     folder.mkdir(exist_ok=True)
     (folder / "zones.csv").write_text(ZONES)
     (folder / "meters.csv").write_text(meters)
+    if assets:
+        (folder / "assets.csv").write_text(assets)
     return check_folder(folder)
 
 
