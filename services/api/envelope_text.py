@@ -1,6 +1,6 @@
 """The envelope of a zone as the API tells it: kW, costs and names, from the columns of all zones."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from services.api.envelope_table import DirectionTable, EnvelopeTable
 from services.api.kilowatts import kilowatts
-from shared.flexibility.cost_curve import thinned
+from shared.flexibility.cost_curve import CostSteps, thinned
 from shared.flexibility.envelope import DURATIONS_S
 
 _Whole = npt.NDArray[np.int64]
@@ -52,6 +52,8 @@ class EnvelopeTexts:
         self._total = self._tree.sums(np.ones(len(listed.assets), np.int64))
         self._figures = {name: _figures(side) for name, side in self._sides()}
         self._mean_costs = {name: [_known(e.cost_per_kwh) for e in side.envelopes] for name, side in self._sides()}
+        self._steps = {name: [_told_steps(steps, self._costs) for steps in side.steps] for name, side in self._sides()}
+        self._any_unclipped = bool(table.unclipped.any())
         self._silent = np.flatnonzero(~table.assets.columns.heard)
         self._silent = self._silent[np.argsort(listed.zone[self._silent], kind="stable")]
         self._silent_zone = listed.zone[self._silent]
@@ -65,7 +67,7 @@ class EnvelopeTexts:
             return NOTHING
         return {
             "envelope": [self._row(zone, number, duration_s) for number, duration_s in enumerate(DURATIONS_S)],
-            "cost_curve": {name: self._curve(side, zone) for name, side in self._sides()},
+            "cost_curve": {name: self._curve(name, zone) for name in ("up", "down")},
             "assets": {
                 "total": int(self._total[zone]),
                 "heard": int(self._heard[zone]),
@@ -82,22 +84,22 @@ class EnvelopeTexts:
             row[f"{name}_cost_per_kwh"] = self._mean_costs[name][number][zone]
         return row
 
-    def _curve(self, side: DirectionTable, zone: int) -> list[Answer]:
-        steps, number = side.steps[self._tree.level_of[zone]], self._tree.number_of[zone]
-        part = slice(int(steps.first[number]), int(steps.first[number + 1]))
-        rank, up_to_w = thinned(steps.rank[part], steps.up_to_w[part])
-        return [
-            {"kw": kilowatts(power_w), "cost_per_kwh": self._costs[cost]}
-            for cost, power_w in zip(rank.tolist(), up_to_w.tolist(), strict=True)
-        ]
+    def _curve(self, name: str, zone: int) -> Sequence[Answer]:
+        first, steps = self._steps[name][self._tree.level_of[zone]]
+        number = self._tree.number_of[zone]
+        return thinned(steps[first[number] : first[number + 1]])
 
     def _silent_names(self, zone: int) -> list[str]:
+        if not len(self._silent):
+            return []
         first, last = np.searchsorted(self._silent_zone, (zone, self._tree.last_below[zone] + 1))
         assets = self.table.assets.assets
         return sorted(assets[number].asset for number in self._silent[first:last].tolist())[:NAMES_MAX]
 
     def _unclipped_by(self, zone: int) -> list[str]:
         """Zones that have a limit, but of which it is not known what flows, above it, itself and below."""
+        if not self._any_unclipped:
+            return []
         topology, unclipped = self.table.assets.topology, self.table.unclipped
         below = zone + np.flatnonzero(unclipped[zone : self._tree.last_below[zone] + 1])
         above = int(topology.zone_parent[zone])
@@ -115,6 +117,15 @@ def _figures(side: DirectionTable) -> list[list[list[int]]]:
         np.column_stack((envelope.held_w, envelope.expected_w, envelope.firm_w, available_w)).tolist()
         for envelope, available_w in zip(side.envelopes, side.available_w, strict=True)
     ]
+
+
+def _told_steps(steps: CostSteps, costs: Sequence[float]) -> tuple[list[int], list[Answer]]:
+    """Where each zone's steps of a level begin, and all of them."""
+    told: list[Answer] = [
+        {"kw": kilowatts(power_w), "cost_per_kwh": costs[rank]}
+        for rank, power_w in zip(steps.rank.tolist(), steps.up_to_w.tolist(), strict=True)
+    ]
+    return steps.first.tolist(), told
 
 
 def _known(cost_per_kwh: npt.NDArray[np.float64]) -> list[float | None]:

@@ -64,10 +64,14 @@ class NewestReadings:
     def take(self, key: bytes, value: bytes | None) -> None:
         """Takes in a message of the topic; a tombstone drops its chunk. Raises ValueError when it is none."""
         partition, _, chunk = key.decode().partition("|")
-        if value is None:
-            self._chunks[int(partition)].pop(chunk, None)
+        self.put(int(partition), chunk, None if value is None else _decode(value))
+
+    def put(self, partition: int, chunk: str, columns: NewestColumns | None) -> None:
+        """Takes in a chunk of a partition; None drops it."""
+        if columns is None:
+            self._chunks[partition].pop(chunk, None)
         else:
-            self._chunks[int(partition)][chunk] = _decode(value)
+            self._chunks[partition][chunk] = columns
         self.changes += 1
 
     def of_series(self, partition: npt.NDArray[np.int16], slot: npt.NDArray[np.int32]) -> NewestColumns:

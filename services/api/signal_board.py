@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from services.api.asset_history import AssetHistory
 from services.api.asset_view import AssetView
-from services.api.envelope_table import work_out_envelopes
+from services.api.envelope_table import EnvelopeTable, work_out_envelopes
 from services.api.envelope_text import NOTHING, EnvelopeTexts
 from services.api.live_table import ZonesNow, zones_now
 from services.api.live_view import LiveView
@@ -71,10 +71,13 @@ class SignalBoard:
         began_s, began_cpu_s = time.monotonic(), time.thread_time()
         self._facts = self._facts_now()
         zones = zones_now(self._view, self._shelf.newest)
-        table = work_out_envelopes(self._assets.now(), zones, self.history)
-        self._board = Board(zones, EnvelopeTexts(table))
+        self._board = Board(zones, EnvelopeTexts(self.envelopes(zones)))
         self._worked_out_s, self._cost_s = began_s, time.thread_time() - began_cpu_s
         return self._board
+
+    def envelopes(self, zones: ZonesNow) -> EnvelopeTable:
+        """What all zones can hold now, as columns."""
+        return work_out_envelopes(self._assets.now(), zones, self.history)
 
     def _facts_now(self) -> object:
         """What an answer follows from: as long as it is the same, so is the answer."""

@@ -1,6 +1,8 @@
 """The cost curve of a zone: how much power can be had at which cost, from the cheapest on (merit order)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +10,8 @@ import numpy.typing as npt
 from shared.flexibility.envelope import LevelShare
 
 Int64Array = npt.NDArray[np.int64]
+
+_Step = TypeVar("_Step")
 
 STEPS_MAX = 100
 """Steps of a curve; of more, neighbours are told as one step at the cost of the dearest of them."""
@@ -43,9 +47,8 @@ def cost_steps(share: LevelShare, cost_rank: Int64Array) -> CostSteps:
     return CostSteps(level.zone, first, rank[begins], sums - np.append(0, sums)[first[step_place]])
 
 
-def thinned(rank: Int64Array, up_to_w: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """A zone's steps, STEPS_MAX at most: the last step of each run of neighbours has its power and its highest cost."""
-    if len(rank) <= STEPS_MAX:
-        return rank, up_to_w
-    kept = np.arange(1, STEPS_MAX + 1) * len(rank) // STEPS_MAX - 1
-    return rank[kept], up_to_w[kept]
+def thinned(steps: Sequence[_Step]) -> Sequence[_Step]:
+    """A zone's steps, STEPS_MAX at most: of each run of neighbours the last, which has its power and highest cost."""
+    if len(steps) <= STEPS_MAX:
+        return steps
+    return [steps[number * len(steps) // STEPS_MAX - 1] for number in range(1, STEPS_MAX + 1)]
