@@ -72,7 +72,7 @@ class VerificationRound:
             if self._view.event_mode:  # a fast replay's live view runs ahead of the rows
                 now_s = min(now_s, await read_event_now_s(connection))
             orders = await read_orders_to_verify(connection, now_s, now_s - looks_back_s)
-            read = await read_marks(connection, orders)
+            read = await read_marks(connection, orders, now_s // QUARTER_S * QUARTER_S)
         marks: dict[str, object] = {
             order.order_id: (read.get(order.order_id), _stands(order, terms, now_s)) for order in orders
         }

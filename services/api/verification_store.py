@@ -46,8 +46,11 @@ async def read_orders_to_verify(connection: AsyncConnection, begun_by_s: int, en
     return [_order(row) for row in await connection.execute(question)]
 
 
-async def read_marks(connection: AsyncConnection, orders: Sequence[SettledOrder]) -> dict[str, object]:
-    """For each order something that changes with what is known of its windows, or with a cancelled order."""
+async def read_marks(connection: AsyncConnection, orders: Sequence[SettledOrder], ended_s: int) -> dict[str, object]:
+    """For each order something that changes with its windows before `ended_s`, or when any order is cancelled.
+
+    The window that runs changes with every flush; it is not looked at before it has ended.
+    """
     order, offer, request = flexibility_order, flexibility_offer, flexibility_request
     cancelled = select(func.count(order.c.cancelled_at)).scalar_subquery()
     question = (
@@ -59,7 +62,7 @@ async def read_marks(connection: AsyncConnection, orders: Sequence[SettledOrder]
             and_(
                 partial.c.zone_id == request.c.zone_id,
                 partial.c.window_start >= request.c.from_at,
-                partial.c.window_start < request.c.to_at,
+                partial.c.window_start < func.least(request.c.to_at, instant_of(ended_s * 1_000_000)),
             ),
         )
         .where(order.c.id == func.any(cast([one.order_id for one in orders], ARRAY(Text))))
