@@ -1,26 +1,31 @@
 """Which assets hold a power over a period at least cost, within energy and network limits: a linear programme.
 
-First the greatest constant power up to the target, then the least cost at it. For a whole number of W the programme is
-a flow of integers through a network (assets' energy → assets in windows → zones → the target), so its corners are whole
-numbers; the simplex of HiGHS ends in one. Solved once with a reward for power that no cost outweighs, and a second time
-only where the greatest power is no whole number of W.
+First the greatest constant power up to the target, then the least cost at it, and then each asset's share of that as
+even over the windows as can be: it spares the assets, and leaves more for who asks next.
+
+For a whole number of W the programme is a flow of integers through a network (assets' energy → assets in windows →
+zones → the target), so its corners are whole numbers; the simplex of HiGHS ends in one. It is solved once with a reward
+for power that no cost outweighs, and a second time only where the greatest power is no whole number of W.
 
 Source of the method: HiGHS (Huangfu and Hall, 2018), by way of scipy.optimize.linprog.
 """
+
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
-from shared.flexibility.selection_greedy import fill_in_merit_order, select_in_merit_order
+from shared.flexibility.selection_greedy import evenly, fill_in_merit_order, select_in_merit_order
 from shared.flexibility.selection_problem import Int64Array, Selection, SelectionProblem
+from shared.limits import QUARTER_S
 
 LINEAR_PROGRAMME = "linear programme"
 
-SOLVE_S_MAX = 3.0
-"""After this the solver is stopped and merit order stands in: others wait for the ledger meanwhile, for five seconds at
-most (the database's lock time-out)."""
+SOLVE_S_MAX = 4.0
+"""After this the solver is stopped and merit order stands in: others wait for the ledger meanwhile. What follows the
+first solution is simpler; together it takes no more than twice this."""
 
 _ROUNDING = 1e-6
 """The solver's own tolerance is 1e-7: a value this near to a whole number is that number."""
@@ -46,11 +51,11 @@ def select(problem: SelectionProblem, *, seconds_max: float = SOLVE_S_MAX) -> Se
         return greedy
     held_w = int(np.floor(found[-1] + _ROUNDING))
     if abs(found[-1] - held_w) > _ROUNDING:
-        found = programme.solve(held_w, held_w, seconds_max)
+        found = programme.solve(held_w, held_w, seconds_max / 2)
         if found is None:
             return greedy
     selection = _whole(problem, programme.laid_out(found[:-1]), held_w)
-    return selection if selection.held_w >= greedy.held_w else greedy
+    return _evened(problem, selection, seconds_max / 2)
 
 
 def _whole(problem: SelectionProblem, power: FloatArray, held_w: int) -> Selection:
@@ -66,6 +71,26 @@ def _whole(problem: SelectionProblem, power: FloatArray, held_w: int) -> Selecti
     broken = problem.broken(power_w)
     assert not broken, broken
     return Selection(held_w, power_w, LINEAR_PROGRAMME)
+
+
+def _evened(problem: SelectionProblem, selection: Selection, seconds_max: float) -> Selection:
+    """The same power from the same energy of each asset, so at the same cost, as even over the windows as can be.
+
+    `selection` itself where powers or room that change between the windows leave no other way.
+    """
+    energy_w = selection.power_w.sum(axis=1)
+    same = replace(
+        problem,
+        power_w=evenly(problem, energy_w, beyond_w=1),  # a part of a W goes to some windows as a whole one
+        energy_ws=energy_w * QUARTER_S,
+        target_w=selection.held_w,
+    )
+    power_w = fill_in_merit_order(same, np.zeros_like(problem.power_w), evenly(problem, energy_w), selection.held_w)
+    if (power_w.sum(axis=0) == selection.held_w).all():
+        return Selection(selection.held_w, power_w, LINEAR_PROGRAMME)
+    programme = _Programme(same)
+    found = programme.solve(selection.held_w, selection.held_w, seconds_max)
+    return selection if found is None else _whole(same, programme.laid_out(found[:-1]), selection.held_w)
 
 
 class _Programme:

@@ -14,7 +14,7 @@ MERIT_ORDER = "merit order"
 
 def select_in_merit_order(problem: SelectionProblem) -> Selection:
     """The greatest constant power that merit order finds, up to the target, from the cheapest assets on."""
-    limit_w = _level(problem)
+    limit_w = evenly(problem, problem.energy_w)
     nothing = np.zeros_like(limit_w)
     most_w = fill_in_merit_order(problem, nothing, limit_w, problem.target_w)
     held_w = int(most_w.sum(axis=0).min(initial=problem.target_w))
@@ -49,13 +49,16 @@ def fill_in_merit_order(
     return power_w
 
 
-def _level(problem: SelectionProblem) -> Int64Array:
-    """[A, W] Each asset's power, cut at the greatest level at which its energy lasts over all windows."""
-    energy_w = problem.energy_w[:, None]
+def evenly(problem: SelectionProblem, energy_w: Int64Array, *, beyond_w: int = 0) -> Int64Array:
+    """[A, W] Each asset's power, cut `beyond_w` above the greatest level at which its energy lasts over all windows.
+
+    `energy_w` [A] is what its powers in all windows may sum up to.
+    """
+    energy_w = energy_w[:, None]
     low = np.zeros_like(energy_w)
     high = problem.power_w.max(axis=1, initial=0)[:, None]
     while (low < high).any():  # the level is at least `low`, at most `high`
         middle = low + (high - low + 1) // 2
         lasts = np.minimum(problem.power_w, middle).sum(axis=1, keepdims=True) <= energy_w
         low, high = np.where(lasts, middle, low), np.where(lasts, high, middle - 1)
-    return np.minimum(problem.power_w, low)
+    return np.minimum(problem.power_w, low + beyond_w)

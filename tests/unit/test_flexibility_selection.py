@@ -65,6 +65,15 @@ def test_an_uneven_energy_is_shared_out_to_the_last_w() -> None:
     assert selection.power_w.sum(axis=0).tolist() == [3, 3, 3]
 
 
+def test_each_gives_the_same_all_the_time_where_nothing_speaks_against_it() -> None:
+    """Also where its energy is no whole number of W over the windows: then one W more in some of them."""
+    assets = [([8] * 4, 20, 300, 1), ([8] * 4, 20, 400, 2)]
+    assert select(problem_of(assets, 7)).power_w.tolist() == [[5] * 4, [2] * 4]
+    uneven = select(problem_of([([8] * 4, 18, 300, 1), ([8] * 4, 20, 400, 2)], 7)).power_w
+    assert (uneven.max(axis=1) - uneven.min(axis=1)).tolist() == [1, 1]
+    assert uneven.sum(axis=1).tolist() == [18, 10]
+
+
 def test_the_cheaper_is_taken_as_far_as_its_zone_has_room() -> None:
     room = [[NO_LIMIT_W], [4], [NO_LIMIT_W], [3], [NO_LIMIT_W]]
     assets = [([9], 99, 9, 2), ([9], 99, 1, 3), ([9], 99, 2, 4)]
