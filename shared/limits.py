@@ -126,6 +126,18 @@ FLUSH_ROWS_MAX = 50_000
 """Rows that one partition's flush writes at most: with all partitions of a busy machine in one transaction it stays
 well within its time-out. What is more is put off (services/balancer/deferred.py)."""
 
+REQUEST_S_MAX = 24 * 3600
+"""The longest period of a flexibility request: no asset's content tells what it can hold for longer."""
+
+REQUEST_AHEAD_S_MAX = 48 * 3600
+"""A request's period ends within this from now: so far the forecast reaches."""
+
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+"""The longest `Idempotency-Key`: any client's identifier fits, and an index takes it."""
+
+IDEMPOTENCY_DAYS = 30
+"""So long an answer is kept for retries: longer than any client goes on trying."""
+
 assert FLUSH_TIMEOUT_S < FLUSH_S_MAX < AS_OF_DELAY_S
 assert REVISIONS_DAYS * 86400 > RANGE_S_MAX > SETTLEMENT_DAYS * 86400
 # A rejected delivery fits a message: its original in base64 (4 bytes for 3), and what is said of it.

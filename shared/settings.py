@@ -49,6 +49,8 @@ class Settings:
     is, and `as_of` is refused for it. More than settlement looks back over (limits.SETTLEMENT_DAYS)."""
     penalty_percent: int = 100
     """What a Wh that an order is short of costs, in percent of its price (BILANS_PENALTY_PERCENT)."""
+    offer_s: int = 300
+    """How long an offer of flexibility stands, in seconds of wall time (BILANS_OFFER_S)."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -110,6 +112,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         fuse=fuse == "on",
         revisions_days=revisions_days,
         penalty_percent=whole("BILANS_PENALTY_PERCENT", 100),
+        offer_s=whole("BILANS_OFFER_S", 300),
     )
 
 

@@ -7,7 +7,7 @@ import asyncpg
 
 from shared.database.engine import DATABASE_TROUBLE, connect
 
-_LOCK = 0x42494C414E53  # "BILANS"
+LOCK = 0x42494C414E53  # "BILANS"
 _ASK_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Leadership:
                         connection = await connect(self._database_url, application_name="bilans-leader")
                     if self.leads:
                         await connection.execute("SELECT 1")
-                    elif await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+                    elif await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
                         self._lead(leads=True)
                 except DATABASE_TROUBLE as trouble:
                     _log.debug("leadership: %s", trouble)
