@@ -11,8 +11,10 @@ from starlette.staticfiles import StaticFiles
 from services.api import (
     routes_audit,
     routes_balance,
+    routes_flexibility,
     routes_live,
     routes_meters,
+    routes_orders,
     routes_signals_history,
     routes_status,
     routes_verification,
@@ -56,6 +58,8 @@ def make_application(service: ApiService) -> FastAPI:
         routes_meters,
         routes_audit,
         routes_status,
+        routes_flexibility,
+        routes_orders,
         routes_verification,
     ):
         app.include_router(routes.router)

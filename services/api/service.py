@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
 from services.api.asset_view import AssetView
+from services.api.flexibility import Flexibility, make_flexibility
+from services.api.flexibility_orders import no_forecaster
 from services.api.leadership import Leadership
 from services.api.live_feed import LiveFeed
 from services.api.live_stream import LiveStream
@@ -27,6 +29,7 @@ from services.api.topology_shelf import TopologyShelf
 from services.api.verification_round import VerificationRound
 from services.api.zone_answers import ZoneAnswers
 from services.api.zone_lights import ZoneLights
+from services.api.zone_prospects import no_forecast
 from shared.clock import Clock
 from shared.database.engine import make_engine
 from shared.settings import Settings
@@ -53,6 +56,7 @@ class ApiService:
     signals: SignalsRound
     assets: AssetView
     verification: VerificationRound
+    flexibility: Flexibility
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -65,6 +69,8 @@ class ApiService:
                 ("leadership", self.leadership.run()),
                 ("signals", self.signals.run()),
                 ("verification", self.verification.run()),
+                ("dispatch", self.flexibility.sender.run()),
+                ("flexibility", self.flexibility.round.run()),
                 ("feed", self.feed.run()),
                 ("feed-watch", self.feed.watch()),
                 ("stream", self.stream.run()),
@@ -107,6 +113,9 @@ def make_service(settings: Settings, clock: Clock) -> ApiService:
     sweep = SignalsSweep(answers, board, lights, outlooks)
     signals = SignalsRound(settings, sweep, board, lights, leadership)
     verification = VerificationRound(engine, shelf, view, leadership, settings.penalty_percent)
+    flexibility = make_flexibility(
+        settings, engine, shelf, view, assets, leadership, forecast_of=no_forecast, forecaster_of=no_forecaster
+    )
     return ApiService(
         settings=settings,
         clock=clock,
@@ -123,6 +132,7 @@ def make_service(settings: Settings, clock: Clock) -> ApiService:
         signals=signals,
         assets=assets,
         verification=verification,
+        flexibility=flexibility,
     )
 
 

@@ -1,0 +1,50 @@
+"""The parts of flexibility, put together."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.api.asset_view import AssetView
+from services.api.dispatch_sender import DispatchSender
+from services.api.flexibility_orders import FlexibilityOrders, ForecasterOf
+from services.api.flexibility_requests import FlexibilityRequests
+from services.api.flexibility_round import FlexibilityRound
+from services.api.flexibility_situation import SituationView
+from services.api.leadership import Leadership
+from services.api.live_view import LiveView
+from services.api.topology_shelf import TopologyShelf
+from services.api.zone_prospects import ForecastOf
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Flexibility:
+    """Requests, orders, and what runs beside them."""
+
+    situations: SituationView
+    requests: FlexibilityRequests
+    orders: FlexibilityOrders
+    sender: DispatchSender
+    round: FlexibilityRound
+
+
+def make_flexibility(
+    settings: Settings,
+    engine: AsyncEngine,
+    shelf: TopologyShelf,
+    view: LiveView,
+    assets: AssetView,
+    leadership: Leadership,
+    forecast_of: ForecastOf,
+    forecaster_of: ForecasterOf,
+) -> Flexibility:
+    """The parts, not yet running."""
+    situations = SituationView(shelf, view, assets, forecast_of)
+    sender = DispatchSender(settings, engine, leadership)
+    return Flexibility(
+        situations=situations,
+        requests=FlexibilityRequests(engine, situations, settings.clock, settings.offer_s),
+        orders=FlexibilityOrders(engine, situations, forecaster_of, sender.wake),
+        sender=sender,
+        round=FlexibilityRound(engine, view, leadership),
+    )
