@@ -35,9 +35,10 @@ _SHARE = 10
 """A tenth of the time goes into telling at most, of all partitions together; for the pulse half of it."""
 _PULSE_S = 1.0
 """All zones are told at least so often, so that a reader can tell a quiet zone from a dead balancer."""
-_METERS_S = 5.0
+_METERS_S = 1.0
+"""The newest readings are told so often where new ones came: signals are told once a second (design section 4)."""
 _METERS_SHARE = 20
-"""The newest readings take a twentieth of the time at most; they do not delay the zones."""
+"""They take a twentieth of the time at most, of all partitions together; they do not delay the zones."""
 _METERS_CHUNK = 50_000
 
 
@@ -53,6 +54,7 @@ class _Told:
     at_s: float = 0.0
     all_at_s: float = 0.0
     meters_at_s: float = 0.0
+    meters_offset: int = -1
     offset: int = -1
     cost_s: float = 0.0
     """Of processor: what others take meanwhile must not make telling rarer."""
@@ -95,8 +97,10 @@ class LivePublisher:
         told.at_s, told.offset = began_s, partition.next_offset
         told.all_at_s = began_s if pulse else told.all_at_s
         told.cost_s = time.thread_time() - began_thread_s
-        if began_s - told.meters_at_s >= max(_METERS_S, _METERS_SHARE * told.meters_cost_s):
-            told.meters_at_s = began_s
+        meters_cost_s = sum(one.meters_cost_s for one in self._told.values())
+        wait_s = max(_METERS_S, _METERS_SHARE * meters_cost_s)
+        if partition.next_offset != told.meters_offset and began_s - told.meters_at_s >= wait_s:
+            told.meters_at_s, told.meters_offset = began_s, partition.next_offset
             messages += _newest_readings(partition)
             told.meters_cost_s = time.thread_time() - began_thread_s - told.cost_s
         return messages

@@ -14,7 +14,7 @@ try:
 finally:
     print(*sys.modules)
 """
-_NAMES = ("kernel", "drain", "ingest", "latency", "restart", "scale", "peers", "recompute", "plot")
+_NAMES = ("kernel", "drain", "ingest", "latency", "restart", "scale", "peers", "recompute", "signals", "plot")
 
 
 def help_of(*arguments: str) -> tuple[str, set[str]]:
