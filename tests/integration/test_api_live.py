@@ -8,18 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
+from aiokafka import TopicPartition
 
 from deploy.embedded.kafka import EmbeddedKafka
-from services.api.answers import LiveAnswer
+from services.api.answers import LiveAnswer, SignalsAnswer
 from shared.database.engine import connect
 from shared.database.migrate import migrate
+from shared.kafka_client import make_consumer
 from shared.settings import Settings, read_settings
-from shared.topics import LIVE, READINGS, READINGS_JSON, ensure_topics
+from shared.topics import LIVE, READINGS, READINGS_JSON, SIGNALS, ensure_topics
+from shared.words import Register
 from tests.contract.cluster import load_cluster
 from tests.integration.api_process import Api, Balancer, running_api, viewing
 
 WINDOW_S = 1_777_888_800
+ASSETS = """asset,meter,kind,up_kw,down_kw,energy_kwh
+battery,bat,storage,8,6,10
+"""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +51,8 @@ def settings(
     database_url = new_database()
     migrate(database_url)
     folder = tmp_path_factory.mktemp("api-cluster")
-    asyncio.run(load_cluster(database_url, folder, number=1, logged_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    logged_at = datetime(2026, 1, 1, tzinfo=UTC)
+    asyncio.run(load_cluster(database_url, folder, number=1, logged_at=logged_at, assets=ASSETS))
     settings = read_settings(
         {"BILANS_KAFKA": kafka.bootstrap, "BILANS_DATABASE_URL": database_url, "BILANS_CLOCK": "event"}
     )
@@ -166,13 +174,60 @@ async def test_what_a_change_of_topology_left_to_recompute_is_in_the_books(api: 
     await connection.close()
 
 
+async def test_signals_tell_what_a_battery_holds_and_go_out_on_their_topic(
+    api: Api, settings: Settings, balancer: Balancer
+) -> None:
+    """8 kW up, 6 kW down, 10 kWh, half full."""
+    connection = await connect(settings.database_url, application_name="test")
+    partition, slot = await connection.fetchrow(
+        "SELECT partition, slot FROM series_identity JOIN meter_identity USING (meter_id)"
+        " WHERE meter = 'bat' AND register = $1",
+        Register.STATE_OF_CHARGE.code,
+    )
+    await connection.close()
+    consumer = make_consumer(settings)
+    await consumer.start()
+    place = TopicPartition(SIGNALS, 0)
+    consumer.assign([place])
+    await consumer.seek_to_end(place)
+    end = await consumer.position(place)
+    await balancer.newest(partition, slot, ts_s=WINDOW_S + 60, value=5000, cadence_s=900)
+    for each in {0, partition}:
+        await balancer.live(now_s=WINDOW_S + 60, epoch=5, partition=each, withdrawn_w=2000 if each == 0 else 0)
+    expected = [(15, 8, 6), (60, 5, 5), (240, 1.25, 1.25)]
+    async with httpx.AsyncClient() as client, asyncio.timeout(10):
+        while True:
+            answer = (await client.get(f"{api.url}/v1/zones/S/signals")).json()
+            if [(row["minutes"], row["up_kw"], row["down_kw"]) for row in answer["envelope"]] == expected:
+                break
+            await asyncio.sleep(0.1)
+        SignalsAnswer.model_validate(answer)
+        consumer.seek(place, end)
+        told: dict[str, object] = {}
+        while told != answer:
+            message = await consumer.getone()
+            told = orjson.loads(message.value) if message.key == b"S" else told
+    await consumer.stop()
+
+
 async def test_a_new_api_begins_with_what_is_known(
     api: Api, settings: Settings, balancer: Balancer, tmp_path: Path
 ) -> None:
-    del api
+    """The newest live record, and a light that is still held: it was amber until just now."""
+    await balancer.live(now_s=WINDOW_S + 120, epoch=6, withdrawn_w=8500)
+    async with viewing(api, "?zones=S") as viewer:
+        await viewer.until("live", state="amber")
+    connection = await connect(settings.database_url, application_name="test")
+    async with asyncio.timeout(10):
+        while True:  # until the one that leads has kept it
+            if await connection.fetchval("SELECT count(*) FROM zone_light WHERE amber"):
+                break
+            await asyncio.sleep(0.1)
+    await connection.close()
     await balancer.live(now_s=WINDOW_S + 120, epoch=6, withdrawn_w=1234)
     with running_api(settings, tmp_path / "second.log") as second:
-        assert (await live(second))["withdrawn_w"] == 1234
+        now = await live(second)
+        assert (now["withdrawn_w"], now["state"]) == (1234, "amber")
 
 
 async def test_it_finds_a_kafka_that_was_killed_again(api: Api, settings: Settings, kafka: EmbeddedKafka) -> None:
