@@ -10,12 +10,11 @@ from starlette.responses import Response
 
 from services.api.answers import SignalsHistory, zone_not_found
 from services.api.cursor import decode_cursor, encode_cursor
-from services.api.kilowatts import kilowatts
 from services.api.moment import BEFORE_ALL_S
 from services.api.query_instants import parse_query_instant
 from services.api.service import Service
+from services.api.signal_packing import unpacked
 from shared.database.flexibility_tables import zone_signal
-from shared.instants import format_instant
 from shared.limits import ROWS_DEFAULT, ROWS_MAX
 from shared.problem import Problem, problem_responses
 
@@ -66,10 +65,7 @@ async def signals_history(
     )
     async with service.engine.connect() as connection:
         found = (await connection.execute(question)).all()
-    rows = [
-        {"at": format_instant(int(at.timestamp())), "net_kw": kilowatts(net_w), **orjson.loads(content)}
-        for at, net_w, content in found[:limit]
-    ]
+    rows = [unpacked(int(at.timestamp()), net_w, content) for at, net_w, content in found[:limit]]
     following = encode_cursor(identity, [int(found[limit][0].timestamp()), to_s]) if len(found) > limit else None
     return Response(orjson.dumps({"zone": zone, "rows": rows, "next": following}), media_type="application/json")
 

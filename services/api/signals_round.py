@@ -10,12 +10,12 @@ import time
 from collections.abc import Sequence
 
 import asyncpg
-import orjson
 from aiokafka.errors import KafkaError
 
 from services.api.asset_history import AssetHistory
 from services.api.leadership import Leadership
 from services.api.signal_board import SignalBoard
+from services.api.signal_packing import packed
 from services.api.signal_store import (
     StoredSignal,
     delete_old_signals,
@@ -188,6 +188,4 @@ class SignalsRound:
 
 
 def _row(one: ZoneSignal, at_s: int) -> StoredSignal:
-    """The cost curve is not kept: it is the longest part, and follows from the assets then."""
-    content = {name: value for name, value in one.answer.items() if name not in ("zone", "at", "cost_curve")}
-    return StoredSignal(one.zone_id, at_s, one.state, one.net_w, orjson.dumps(content).decode())
+    return StoredSignal(one.zone_id, at_s, one.state, one.net_w, packed(one.answer))

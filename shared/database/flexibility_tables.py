@@ -61,7 +61,7 @@ zone_signal = Table(
     Index("zone_signal_at_index", "at"),
 )
 """The signals of each zone once a minute of the service's now (`at` is the minute), and at each change of state;
-`content` is what the API answered at the time."""
+`content` is what the API answered at the time, packed by services.api.signal_packing."""
 
 # --- forecasts ----------------------------------------------------------------------------------------------------
 
