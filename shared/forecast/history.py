@@ -17,6 +17,15 @@ Mask = npt.NDArray[np.bool_]
 DAY_QUARTERS = 96
 DAY_S = DAY_QUARTERS * QUARTER_S
 
+_KNOWN_TENTHS = 9
+"""A window with a tenth of its series missing is no measure of the zone."""
+
+
+def is_known(counted: Whole, expected: Whole) -> Mask:
+    """Which windows are known well enough, by how many of the series that are expected were counted."""
+    known: Mask = (expected > 0) & (10 * counted >= _KNOWN_TENTHS * expected)
+    return known
+
 
 @dataclass(frozen=True, slots=True)
 class History:

@@ -24,7 +24,7 @@ BLOCK_EDGES = (0, 4, 16, 48, 96, 144, HORIZON_QUARTERS)
 BLOCKS = len(BLOCK_EDGES) - 1
 
 _TRAINING_DAYS = 91
-"""A season. With 56 days the error on the homes is 1.5 % greater, with 182 no smaller."""
+"""A season. With 56 days the error on the homes is 1 % greater, with 182 no smaller."""
 _WEIGHT_HALF_LIFE_DAYS = 56.0
 _ERROR_HALF_LIFE_DAYS = 28.0
 """How unsure a forecast is changes with the season, faster than what it is made from."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shared.errors import BilansError
 from shared.forecast.calendar import Calendar, calendar_of
 from shared.forecast.history import DAY_QUARTERS, History, Mask, Real, Whole
 from shared.forecast.issue import calendar_days
@@ -19,6 +20,8 @@ from shared.forecast.scores import bias, coverage, mean_absolute_error, pinball,
 
 ISSUE_STEP = 12
 """A forecast every three hours of the local clock: midnight and noon, the day-ahead ones, are among them."""
+LEARNT_FROM_MIN = 7 * DAY_QUARTERS
+"""A week before the first forecast: so much the weekly naive forecast needs too."""
 _KW = 4 / 1000
 """Wh in a quarter of an hour, as mean power in kW."""
 
@@ -79,6 +82,27 @@ def walk_forward(
         issued.append(origin)
         forecasts.append(forecast_wh(profiles, calendar, model, origin, target))
     return _held_to_what_came(history, calendar, np.concatenate(issued), np.concatenate(forecasts, axis=1))
+
+
+def newest_weeks(history: History, weeks: int) -> tuple[int, int]:
+    """The first quarter and the end of the newest `weeks` weeks of local days that are known and may be forecast.
+
+    Both are local midnights but for the end, which is that of what is known. Raises BilansError where there are none.
+    """
+    calendar = calendar_of(history.first_s, calendar_days(history))
+    known = np.flatnonzero(history.known.any(axis=0))
+    if len(known) == 0:
+        raise BilansError("Nothing is known of this zone.", "Has it meters, and have they been read?")
+    end = int(known[-1]) + 1
+    earliest = int(known[0]) + LEARNT_FROM_MIN
+    begins = np.flatnonzero(calendar.local_quarter[:end] == 0)
+    begins = begins[(begins >= earliest) & (begins >= end - weeks * 7 * DAY_QUARTERS)]
+    if len(begins) == 0:
+        raise BilansError(
+            "There is too little history to evaluate forecasts.",
+            f"There must be more than {LEARNT_FROM_MIN // DAY_QUARTERS} days of it.",
+        )
+    return int(begins[0]), end
 
 
 def _held_to_what_came(history: History, calendar: Calendar, origin: Whole, forecast: Real) -> Walk:

@@ -1,0 +1,1 @@
+"""`bilans forecast`: how good forecasts would have been."""
