@@ -132,6 +132,9 @@ REQUEST_S_MAX = 24 * 3600
 REQUEST_AHEAD_S_MAX = 48 * 3600
 """A request's period ends within this from now: so far the forecast reaches."""
 
+SIMULATED_SETPOINTS_MAX = 10_000
+"""Set-points of one simulation: those of a hundred assets all day; an answer has a row a zone and window."""
+
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
 """The longest `Idempotency-Key`: any client's identifier fits, and an index takes it."""
 

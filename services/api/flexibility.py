@@ -9,6 +9,7 @@ from services.api.dispatch_sender import DispatchSender
 from services.api.flexibility_orders import FlexibilityOrders, ForecasterOf
 from services.api.flexibility_requests import FlexibilityRequests
 from services.api.flexibility_round import FlexibilityRound
+from services.api.flexibility_simulation import FlexibilitySimulation
 from services.api.flexibility_situation import SituationView
 from services.api.leadership import Leadership
 from services.api.live_view import LiveView
@@ -19,11 +20,12 @@ from shared.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Flexibility:
-    """Requests, orders, and what runs beside them."""
+    """Requests, orders, what-if, and what runs beside them."""
 
     situations: SituationView
     requests: FlexibilityRequests
     orders: FlexibilityOrders
+    simulation: FlexibilitySimulation
     sender: DispatchSender
     round: FlexibilityRound
 
@@ -45,6 +47,7 @@ def make_flexibility(
         situations=situations,
         requests=FlexibilityRequests(engine, situations, settings.clock, settings.offer_s),
         orders=FlexibilityOrders(engine, situations, forecaster_of, sender.wake),
+        simulation=FlexibilitySimulation(engine, situations),
         sender=sender,
         round=FlexibilityRound(engine, view, leadership),
     )

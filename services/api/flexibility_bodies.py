@@ -82,8 +82,6 @@ def parse_request(body: RequestBody) -> Asked:
     from_s, to_s = quarter("from", body.from_), quarter("to", body.to)
     if from_s >= to_s:
         raise Problem(422, "`to` must lie after `from`.")
-    if to_s - from_s > REQUEST_S_MAX:
-        raise Problem(422, f"A request may be {REQUEST_S_MAX // 3600} hours long at most; ask for the rest by another.")
     return Asked(body.zone, body.direction, watts(body.kw), from_s, to_s)
 
 
@@ -91,21 +89,29 @@ def check_request(asked: Asked, terms: TopologyTerms, now_s: int | None) -> None
     """Raises Problem 422 unless `asked` can be asked at `now_s` (None: nothing has been heard yet)."""
     if asked.zone not in terms.zone_index:
         raise Problem(422, f"`zone`: the topology in force has no zone {asked.zone!r}; GET /v1/zones lists them.")
+    check_period(asked.from_s, asked.to_s, now_s)
+
+
+def check_period(from_s: int, to_s: int, now_s: int | None, names: tuple[str, str] = ("from", "to")) -> None:
+    """Raises Problem 422 unless assets can be asked for that period at `now_s` (None: not known yet)."""
+    if to_s - from_s > REQUEST_S_MAX:
+        raise Problem(422, f"A period may be {REQUEST_S_MAX // 3600} hours long at most; ask for the rest by another.")
     if now_s is None:
         return
     running_s = window_start(now_s)
-    if asked.from_s < running_s:
-        raise Problem(422, f"`from` lies before the window that runs now; it began at {format_instant(running_s)}.")
-    if asked.to_s > running_s + REQUEST_AHEAD_S_MAX:
+    if from_s < running_s:
+        began = format_instant(running_s)
+        raise Problem(422, f"`{names[0]}` lies before the window that runs now; it began at {began}.")
+    if to_s > running_s + REQUEST_AHEAD_S_MAX:
         latest = format_instant(running_s + REQUEST_AHEAD_S_MAX)
-        raise Problem(422, f"`to` may be {latest} at most, {REQUEST_AHEAD_S_MAX // 3600} hours from now.")
+        raise Problem(422, f"`{names[1]}` lies too far ahead: the period may end at {latest}, 48 hours from now.")
 
 
-def watts(kw: float) -> int:
+def watts(kw: float, name: str = "kw") -> int:
     """A power in W. Raises Problem 422 when it has more than three decimals."""
     power_w = round(kw * 1000)
-    if power_w / 1000 != kw or power_w == 0:
-        raise Problem(422, f"`kw` may have three decimals at most (whole W), not {kw}.")
+    if power_w / 1000 != kw:
+        raise Problem(422, f"`{name}` may have three decimals at most (whole W), not {kw}.")
     return power_w
 
 

@@ -15,6 +15,8 @@ from services.api.idempotency import KeyHeader
 from services.api.list_place import place_in, zone_id_of
 from services.api.request_reading import known_id, older_than, position_of, request_of, requests_where
 from services.api.service import Service
+from services.api.simulation_bodies import SimulationBody
+from services.api.simulation_models import SimulationAnswer
 from shared.database.flexibility_tables import flexibility_request
 from shared.limits import ROWS_DEFAULT, ROWS_MAX
 from shared.problem import problem_responses
@@ -101,3 +103,18 @@ async def audit(service: Service, request_id: str) -> dict[str, object]:
     async with service.engine.connect() as connection:
         await request_of(connection, request_id)
         return {"request": known_id(request_id), "rows": await read_steps(connection, known_id(request_id))}
+
+
+@router.post(
+    "/v1/flexibility/simulate",
+    summary="What if",
+    response_model=SimulationAnswer,
+    responses=problem_responses(401, 409, 422, 503),
+)
+async def simulate(service: Service, body: SimulationBody) -> dict[str, object]:
+    """What a request would be offered, or given set-points would do: to each zone on the paths, window by window.
+
+    Nothing is stored, held or sent. States are those of the thresholds alone, without their hold times; what is ordered
+    already is in them only where the power now stands for a forecast.
+    """
+    return await service.flexibility.simulation.simulate(body)

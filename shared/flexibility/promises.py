@@ -68,11 +68,17 @@ def promised_in_zones_w(
     promises: Promises, asset_zone: Int32Array, zone_parent: Int32Array, *, up: bool, from_s: int, windows: int
 ) -> Int64Array:
     """[Z, W] what the assets in and below each zone are promised for in that direction."""
-    promised_w = np.zeros((len(zone_parent), windows), np.int64)
+    own_w = np.zeros((len(zone_parent), windows), np.int64)
     inside, window = promises.window(from_s, windows)
     same = inside & (promises.up == up)
-    np.add.at(promised_w, (asset_zone[promises.asset[same]], window[same]), promises.power_w[same])
+    np.add.at(own_w, (asset_zone[promises.asset[same]], window[same]), promises.power_w[same])
+    return summed_up(own_w, zone_parent)
+
+
+def summed_up(own_w: Int64Array, zone_parent: Int32Array) -> Int64Array:
+    """[Z, W] the sum of `own_w` [Z, W] over each zone and those below it; parents stand before their children."""
+    sums_w = own_w.copy()
     for zone in range(len(zone_parent) - 1, -1, -1):  # children before parents
         if zone_parent[zone] >= 0:
-            promised_w[zone_parent[zone]] += promised_w[zone]
-    return promised_w
+            sums_w[zone_parent[zone]] += sums_w[zone]
+    return sums_w

@@ -81,8 +81,8 @@ async def tell(settings: Settings, stations: list[str]) -> None:
                     meters=3,
                     heard=3,
                     withdrawn_w=NET_W // PARTITIONS,
-                    written_at_s=time.time() + 60,  # for the whole test
-                    last_received_at_s=time.time() + 60,
+                    written_at_s=time.time() + 600,  # for all tests of the module
+                    last_received_at_s=time.time() + 600,
                 )
                 await producer.send_and_wait(LIVE, encode_live_record(record), key=record.key, partition=0)
     finally:

@@ -16,6 +16,7 @@ import pytest
 from deploy.embedded.kafka import EmbeddedKafka
 from services.api.flexibility_models import OrderAnswer, OrdersAnswer, RequestAnswer, RequestsAnswer, StepsAnswer
 from services.api.leadership import LOCK
+from services.api.simulation_models import SimulationAnswer
 from shared.database.engine import connect
 from shared.database.migrate import migrate
 from shared.kafka_client import make_consumer
@@ -212,6 +213,45 @@ async def test_downwards_set_points_are_negative(dso: Dso) -> None:
     for row in order["dispatch"]:
         sums[row["window_start"]] = sums.get(row["window_start"], 0) + row["setpoint_kw"]
     assert list(sums.values()) == [-6] * 4
+
+
+async def test_what_if_tells_what_would_be_and_does_nothing(dso: Dso, database: asyncpg.Connection) -> None:
+    """2 kW flow in; 14 kW up make it 12 kW out, above 80 % of 12.5."""
+    counts = "SELECT (SELECT count(*) FROM flexibility_request), (SELECT count(*) FROM flexibility_audit)"
+    before = await database.fetchrow(counts)
+    found = (await dso.post("simulate", dso.body(14, start="10:15", end="10:30"))).json()
+    SimulationAnswer.model_validate(found)
+    assert (found["offer"]["kw"], found["reason"], found["broken"]) == (14, None, [])
+    assert sum(row["setpoint_kw"] for row in found["dispatch"]) == 14
+    assert [zone["zone"] for zone in found["zones"]] == ["C", dso.zone]
+    window = found["zones"][1]["windows"][0]
+    assert (window["net_kw_before"], window["net_kw_after"]) == (2, -12)
+    assert (window["loading_before"], window["loading_after"]) == (0.2, 0.96)
+    assert (window["state_before"], window["state_after"]) == ("green", "amber")
+    assert (await dso.ask(14, start="10:15", end="10:30"))["offer"]["kw"] == 14  # nothing was held before
+    given = [
+        {"asset": f"A1-{dso.zone}", "window_start": f"2026-05-04T{time}:00Z", "setpoint_kw": kw}
+        for time, kw in (("10:15", 8), ("11:00", 8.5), ("11:15", 8), ("11:30", 8))
+    ] + [{"asset": f"A2-{dso.zone}", "window_start": "2026-05-04T11:00:00Z", "setpoint_kw": 6.5}]
+    found = (await dso.post("simulate", {"dispatch": given})).json()
+    SimulationAnswer.model_validate(found)
+    assert [(row["asset"][:2], row["limit"], (row["window_start"] or "")[11:16]) for row in found["broken"]] == [
+        ("A1", "power", "10:15"),  # most of it is held for the request
+        ("A1", "power", "11:00"),
+        ("A1", "energy", ""),
+    ]
+    assert [window["state_after"] for window in found["zones"][1]["windows"]] == [
+        "green" if kw < 12 else "red" for kw in (8, 0, 0, 15, 8, 8)
+    ]
+    for wrong, says in (
+        ({"dispatch": [given[0], given[0]]}, "two set-points"),
+        ({"dispatch": [given[0] | {"asset": "A9"}]}, "no asset"),
+        ({"dispatch": []}, "dispatch"),
+        (dso.body(1) | {"zone": "NOWHERE"}, "GET /v1/zones"),
+    ):
+        answer = await dso.post("simulate", wrong)
+        assert (answer.status_code, says in answer.json()["detail"]) == (422, True)
+    assert (await database.fetchrow(counts))[0] == before[0] + 1  # the one that was asked
 
 
 async def test_an_expired_offer_holds_nothing_and_cannot_be_ordered(dso: Dso, database: asyncpg.Connection) -> None:
