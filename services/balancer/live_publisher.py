@@ -14,18 +14,17 @@ from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
+from services.balancer.newest_messages import newest_messages, next_turn
 from services.balancer.partition import Partition
-from shared.balance.live import LiveColumn, cadences_s, live_zones, slopes_w
-from shared.balance.memory import Int64Array, newest_readings
+from shared.balance.live import LiveColumn, live_zones
 from shared.clock import Clock
 from shared.limits import QUARTER_S
 from shared.live_record import LiveRecord, encode_live_record
-from shared.topics import LIVE, METERS
+from shared.topics import LIVE
 from shared.topology.index import FOREVER_S
 
 _log = logging.getLogger(__name__)
@@ -39,7 +38,6 @@ _METERS_S = 1.0
 """The newest readings are told so often where new ones came: signals are told once a second (design section 4)."""
 _METERS_SHARE = 20
 """They take a twentieth of the time at most, of all partitions together; they do not delay the zones."""
-_METERS_CHUNK = 50_000
 
 
 _Facts = tuple[int, int, int | None, bytes]
@@ -55,6 +53,9 @@ class _Told:
     all_at_s: float = 0.0
     meters_at_s: float = 0.0
     meters_offset: int = -1
+    """What had come when the newest readings were told from the first slot on."""
+    meters_until: int = 0
+    """The slot before which they were told last."""
     offset: int = -1
     cost_s: float = 0.0
     """Of processor: what others take meanwhile must not make telling rarer."""
@@ -97,12 +98,22 @@ class LivePublisher:
         told.at_s, told.offset = began_s, partition.next_offset
         told.all_at_s = began_s if pulse else told.all_at_s
         told.cost_s = time.thread_time() - began_thread_s
-        meters_cost_s = sum(one.meters_cost_s for one in self._told.values())
-        wait_s = max(_METERS_S, _METERS_SHARE * meters_cost_s)
-        if partition.next_offset != told.meters_offset and began_s - told.meters_at_s >= wait_s:
-            told.meters_at_s, told.meters_offset = began_s, partition.next_offset
-            messages += _newest_readings(partition)
-            told.meters_cost_s = time.thread_time() - began_thread_s - told.cost_s
+        return messages + self._newest(partition)
+
+    def _newest(self, partition: Partition) -> list[tuple[str, bytes, bytes]]:
+        """What is due of the newest readings: turns go on to the last slot, and begin anew where new ones came."""
+        told, slots, began_s = self._told[partition.number], len(partition.memory.series), time.monotonic()
+        wait_s = max(_METERS_S, _METERS_SHARE * sum(one.meters_cost_s for one in self._told.values()))
+        unfinished = 0 < told.meters_until < slots
+        if began_s - told.meters_at_s < wait_s or (partition.next_offset == told.meters_offset and not unfinished):
+            return []
+        began_thread_s = time.thread_time()
+        told.meters_at_s = began_s
+        begin, told.meters_until = next_turn(told.meters_until, slots)
+        if begin == 0:
+            told.meters_offset = partition.next_offset
+        messages = newest_messages(partition, begin, told.meters_until)
+        told.meters_cost_s = time.thread_time() - began_thread_s
         return messages
 
     def note_sending(self, partition: Partition, cost_s: float) -> None:
@@ -134,9 +145,7 @@ class LivePublisher:
         partition.advance_event_now()
         now_s = partition.event_now_s if self._event_mode else int(self._clock.now_s())
         topology = partition.topology
-        zones = live_zones(
-            partition.memory, partition.placement, FOREVER_S - 1 if now_s is None else now_s, len(topology.meter)
-        )
+        zones = live_zones(partition.memory, partition.placement, FOREVER_S - 1 if now_s is None else now_s)
         told = self._told[partition.number].zones
         return now_s, [
             (zone, row)
@@ -178,31 +187,3 @@ def _note_failure(future: "asyncio.Future[RecordMetadata]") -> None:
     error = None if future.cancelled() else future.exception()
     if error is not None:
         _log.debug("a live message was not sent: %s", error)
-
-
-def _newest_readings(partition: Partition) -> list[tuple[str, bytes, bytes]]:
-    """Arrow streams of slot, ts, value, cadence_s and power_w of every series heard so far, in chunks."""
-    memory = partition.memory
-    slots = np.flatnonzero(memory.holds > 0)
-    newest = newest_readings(memory, slots)
-    newest_s: Int64Array = newest["ts_s"].astype(np.int64)
-    values: Int64Array = newest["value"].copy()
-    cadence = cadences_s(memory, slots)
-    power_w = slopes_w(memory, partition.placement, slots)
-    messages = []
-    for chunk, begin in enumerate(range(0, len(slots), _METERS_CHUNK)):
-        part = slice(begin, begin + _METERS_CHUNK)
-        batch = pa.record_batch(
-            {
-                "slot": pa.array(slots[part].astype(np.int32)),
-                "ts": pa.array(newest_s[part]).cast(pa.timestamp("s", tz="UTC")),
-                "value": pa.array(values[part]),
-                "cadence_s": pa.array(cadence[part]),
-                "power_w": pa.array(power_w[part]),
-            }
-        )
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        messages.append((METERS, f"{partition.number}|{chunk}".encode(), bytes(sink.getvalue())))
-    return messages

@@ -199,10 +199,15 @@ def sum_upwards(zone_parent: Int32Array, zones: Int64Array) -> None:
                 zones[parent, column] += zones[zone, column]
 
 
-def live_zones(memory: SeriesMemory, placement: Placement, now_s: int, meters: int) -> Int64Array:
-    """The live sums of every zone [Z, LIVE_COLUMNS], zones below counted in, at `now_s`; `meters` in the topology."""
-    meter_state = np.zeros(meters, np.int8)
-    meter_w = np.full((meters, 2), -1, np.int64)
+def live_zones(memory: SeriesMemory, placement: Placement, now_s: int) -> Int64Array:
+    """The live sums of every zone [Z, LIVE_COLUMNS], zones below counted in, at `now_s`."""
+    # A partition's meters stand together in the topology: notes are made of these, not of all that there are.
+    meter = placement.meter
+    last = int(meter.max(initial=-1))
+    first = int(meter.min(initial=last, where=meter >= 0))
+    placement = placement._replace(meter=meter - np.int32(max(first, 0)))
+    meter_state = np.zeros(last - first + 1, np.int8)
+    meter_w = np.full((last - first + 1, 2), -1, np.int64)
     zones = np.zeros((len(placement.zone_parent), LIVE_COLUMNS), np.int64)
     hear(memory, placement, now_s, meter_state, meter_w)
     sum_zones(memory, placement, now_s, meter_state, meter_w, zones)

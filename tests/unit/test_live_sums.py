@@ -7,7 +7,7 @@ from tests.unit.test_partition import DAY, fresh, message
 
 def figures(partition: object, zone: int, now_s: int) -> dict[str, int]:
     """A zone's live sums by name."""
-    rows = live_zones(partition.memory, partition.placement, now_s, 3)  # type: ignore[attr-defined]
+    rows = live_zones(partition.memory, partition.placement, now_s)  # type: ignore[attr-defined]
     return {column.name: int(rows[zone, column]) for column in LiveColumn}
 
 

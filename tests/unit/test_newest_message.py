@@ -9,6 +9,9 @@ import pytest
 
 from services.api.newest_readings import NOT_HEARD_S, NewestReadings
 from services.balancer.live_publisher import LivePublisher
+from services.balancer.newest_messages import AT_ONCE, CHUNK, newest_messages, next_turn
+from shared.balance.held import put_held
+from shared.balance.memory import HELD_RECORD, empty_memory
 from shared.clock import ManualClock
 from shared.topics import METERS
 from tests.unit.test_partition import DAY, fresh, message
@@ -47,3 +50,57 @@ def test_newest_readings_and_powers_arrive(passed: SimpleNamespace) -> None:
     assert meters_messages(publisher, partition) == []  # within a second
     passed.s += 1
     assert len(meters_messages(publisher, partition)) == 1
+
+
+def test_turns_go_round_all_slots_without_a_gap() -> None:
+    for slots in (0, 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE - 7):
+        until, seen = 0, []
+        for _ in range(4):
+            begin, until = next_turn(until, slots)
+            assert begin % CHUNK == 0 and until - begin <= AT_ONCE
+            seen.append((begin, until))
+        turns = max(1, -(-slots // AT_ONCE))
+        assert [begin for begin, _ in seen[:turns]] == [AT_ONCE * k for k in range(turns)]
+        assert seen[turns - 1][1] == slots
+        assert turns == 4 or seen[turns] == seen[0]
+
+
+def test_the_reader_finds_what_the_memory_holds() -> None:
+    partition, slots = fresh(), 2 * CHUNK + 3
+    heard = np.array([0, 7, CHUNK - 1, CHUNK, slots - 1], np.int64)
+    partition.memory = empty_memory(slots)
+    partition.memory.holds[heard] = 1
+    held = [(DAY + int(slot), 0, 10 * int(slot)) for slot in heard.tolist()]
+    put_held(partition.memory, heard, np.array(held, HELD_RECORD))
+    partition.placement = partition.placement._replace(
+        register=np.zeros(slots, np.int8), first_exchange=np.zeros(slots + 1, np.int32)
+    )
+    reader = NewestReadings()
+    messages = newest_messages(partition, 0, CHUNK) + newest_messages(partition, CHUNK, slots)
+    for _, key, value in messages:
+        reader.take(key, value)
+    assert [key for _, key, _ in messages] == [b"0|0", b"0|1", b"0|2"]
+    sought = np.sort(np.r_[heard, 1, CHUNK + 1]).astype(np.int32)
+    found = reader.of_series(np.zeros(len(sought), np.int16), sought)
+    there = np.isin(sought, heard)
+    assert found.ts_s[there].tolist() == [DAY + slot for slot in heard.tolist()]
+    assert found.value[there].tolist() == [10 * slot for slot in heard.tolist()]
+    assert (found.ts_s[~there] == NOT_HEARD_S).all()
+
+
+def test_a_large_partition_is_told_in_turns_to_its_end_though_nothing_new_comes(passed: SimpleNamespace) -> None:
+    partition, slots = fresh(), AT_ONCE + CHUNK
+    publisher = LivePublisher(SimpleNamespace(), ManualClock(DAY + 900.0), event_mode=True)
+    partition.memory = empty_memory(slots)
+    partition.memory.holds[:] = 1
+    partition.placement = partition.placement._replace(
+        register=np.zeros(slots, np.int8),
+        meter=np.full(slots, -1, np.int32),
+        first_place=np.zeros(slots + 1, np.int32),
+        first_exchange=np.zeros(slots + 1, np.int32),
+    )
+    told = []
+    for _ in range(3):
+        passed.s += 100
+        told.append([key for key, _ in meters_messages(publisher, partition)])
+    assert told == [[f"0|{chunk}".encode() for chunk in range(10)], [b"0|10"], []]
