@@ -134,6 +134,7 @@ class Compaction:
             topology = await self._newest_topology()
             merged = True
             while merged:
+                await self._giving_way.wait()
                 began_s = time.monotonic()
                 merged = await loop.run_in_executor(thread, self.step, partition, topology)
                 await self._giving_way.rest(time.monotonic() - began_s)

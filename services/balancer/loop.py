@@ -128,7 +128,9 @@ class BalancerLoop:
 
     @property
     def behind(self) -> bool:
-        """Whether more waits in the log than one fetch takes."""
+        """Whether more waits in the log than one fetch takes, or what is assigned is being taken over."""
+        if not self.ready:
+            return True
         waiting = 0
         for number, partition in self._partitions.items():
             waiting += (self._ends.get(number) or 0) - partition.next_offset
@@ -227,6 +229,7 @@ class BalancerLoop:
                 self.reassigned = True
                 return
             if self.reassigned:
+                self._resting[number] = partition  # a large one took long to restore
                 return  # the group moved on meanwhile: begin anew
             topic_partition = TopicPartition(READINGS, number)
             self._partitions[number] = partition
@@ -240,8 +243,9 @@ class BalancerLoop:
         resting = self._resting.pop(number, None)
         if resting is not None and await still_ours(self._store, resting):
             return resting
-        begins = await self.consumer.beginning_offsets([TopicPartition(READINGS, number)])
-        log_begin = next(iter(begins.values()))
+        here = TopicPartition(READINGS, number)
+        log_begin = (await self.consumer.beginning_offsets([here]))[here]
+        self._ends[number] = (await self.consumer.end_offsets([here]))[here]  # how far behind it is, before any fetch
         settings = self._settings
         return await acquire(self._store, number, settings.instance, settings.checkpoints, self._archive, log_begin)
 

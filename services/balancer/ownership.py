@@ -42,11 +42,14 @@ async def acquire(
     history_step = 0
     if checkpoint is not None:
         topology = await store.topology(checkpoint.topology)
-        partition.restore(checkpoint.next_offset, checkpoint.event_now_s, checkpoint.memory, topology)
+        # In a thread: placing millions of series takes longer than a member of the group may be silent.
+        await asyncio.to_thread(
+            partition.restore, checkpoint.next_offset, checkpoint.event_now_s, checkpoint.memory, topology
+        )
         history_step = checkpoint.history_step
     partition.bring_back(await store.remembered(number, history_step))
     if partition.next_offset < log_begin:
-        partition.follow(await store.topology(await store.followed_topology(number)))
+        await asyncio.to_thread(partition.follow, await store.topology(await store.followed_topology(number)))
         await asyncio.to_thread(_rebuild, partition, archive, log_begin)
     _log.info(
         "partition %d is ours (epoch %d): from offset %d, published up to %d",
