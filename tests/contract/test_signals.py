@@ -168,8 +168,10 @@ async def test_what_is_silent_or_stale_is_told(scene: Scene) -> None:
     assert [(row.up_kw, row.down_kw) for row in stale.envelope] == [(10.5, 13), (7.5, 12), (3.75, 8.25)]
 
 
-async def order(rows: asyncpg.Connection, scene: Scene, *, status: str, expires_in_s: int, window_s: int) -> None:
-    """4 kW up of the battery in one window, held or ordered."""
+async def order(
+    rows: asyncpg.Connection, scene: Scene, *, status: str, expires_in_s: int, window_s: int, power_w: int = 4000
+) -> None:
+    """Power up of the battery in one window, held or ordered."""
     zone_id = int(scene.service.shelf.newest.topology.zone_id[1])
     start, name = datetime.fromtimestamp(window_s, UTC), f"{status}{expires_in_s}{window_s}"
     await rows.execute(
@@ -187,27 +189,28 @@ async def order(rows: asyncpg.Connection, scene: Scene, *, status: str, expires_
     )
     await rows.execute(
         "INSERT INTO flexibility_reservation (offer_id, asset, window_start, direction, power_w, cost_per_mwh, status)"
-        " VALUES ($1, 'battery', $2, 'up', 4000, 90, $3)",
+        " VALUES ($1, 'battery', $2, 'up', $4, 90, $3)",
         name,
         start,
         status,
+        power_w,
     )
 
 
 async def test_what_is_promised_is_shown_beside(scene: Scene, rows: asyncpg.Connection) -> None:
     window_s = NOW_S // 900 * 900
     await order(rows, scene, status="ordered", expires_in_s=-900, window_s=window_s)
-    await order(rows, scene, status="held", expires_in_s=300, window_s=window_s + 1800)
+    await order(rows, scene, status="held", expires_in_s=300, window_s=window_s + 1800, power_w=5000)
     await order(rows, scene, status="held", expires_in_s=-1, window_s=window_s)  # it has expired
     await order(rows, scene, status="released", expires_in_s=300, window_s=window_s)
     await order(rows, scene, status="ordered", expires_in_s=300, window_s=window_s - 900)  # it is over
     promised = await read_promised(rows, NOW_S)
-    assert sorted((one.window_start_s, one.power_w) for one in promised) == [(window_s, 4000), (window_s + 1800, 4000)]
+    assert sorted((one.window_start_s, one.power_w) for one in promised) == [(window_s, 4000), (window_s + 1800, 5000)]
     await scene.service.signals.read_history()
     answer = await scene.signals()
     assert [row.up_kw for row in answer.envelope] == [10.5, 7.5, 3.75]
-    # Two windows of 4 kW are 2 of its 5 kWh: 4 kW of 8 are left, then 3 kWh over one hour and over four.
-    assert [row.up_available_kw for row in answer.envelope] == [6.5, 5.5, 3.25]
+    # 4 kW of its 8 are left in this window, and 2.75 of its 5 kWh beside both: over one hour, and over four.
+    assert [row.up_available_kw for row in answer.envelope] == [6.5, 5.25, 3.187]
     assert [row.down_available_kw for row in answer.envelope] == [8, 8, 8]
 
 

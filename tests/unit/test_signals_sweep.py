@@ -5,10 +5,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from services.api.asset_history import AssetHistory, Promised
 from services.api.asset_view import AssetView
+from services.api.envelope_facts import envelope_facts
 from services.api.live_table import zones_now
 from services.api.live_view import LiveView
 from services.api.newest_readings import NewestColumns, NewestReadings
@@ -75,13 +77,11 @@ class Scene:
         self.sweep = SignalsSweep(self.answers, self.board, self.lights, outlooks)
         self.draw(6000)
 
-    def draw(self, power_w: int) -> None:
-        """What every meter draws."""
-        whole = np.arange(12)
-        self.newest._chunks[0]["0"] = NewestColumns(
-            whole, np.full(12, int(self.clock.now_s())), whole, np.full(12, 900), np.full(12, power_w)
-        )
-        self.newest.changes += 1
+    def draw(self, power_w: int, silent: int = -1) -> None:
+        """What every meter draws; one may be silent."""
+        slots = np.delete(np.arange(12), silent) if silent >= 0 else np.arange(12)
+        now_s, cadence_s, power = (np.full(len(slots), each) for each in (int(self.clock.now_s()), 900, power_w))
+        self.newest.put(0, "0", NewestColumns(slots, now_s, slots, cadence_s, power))
 
     def flow(self, zone: str, net_w: int, **fields: Any) -> None:
         now_s = self.clock.now_s()
@@ -143,6 +143,32 @@ def test_the_table_is_what_each_zone_works_out(records: list[tuple[int, int, int
             assert bool(zones.stale[index]) is live.stale
             assert bool(zones.known[index]) is (live.power_w is not None)
             assert int(zones.net_w[index]) == (live.power_w.net if live.power_w else 0)
+
+
+moments = st.tuples(
+    st.lists(st.sampled_from([1000, 8000, 9500]), min_size=4, max_size=4),
+    st.tuples(st.sampled_from([0, 3000, 6000]), st.sampled_from([-1, 6, 9])),
+    st.sampled_from([{}, {"x": (0, 9)}]),
+    st.sampled_from([(), (Promised("y", "up", NOW_S, 2500),)]),
+    st.booleans(),
+)
+
+
+@given(moments, moments)
+@example(([1000] * 4, (0, 6), {}, (), True), ([1000] * 4, (0, 9), {}, (), True))
+def test_what_is_told_of_a_zone_does_not_change_unseen(first: Any, second: Any) -> None:
+    scene, seen = Scene(), []
+    for nets_w, drawn, answers, promised, awake in (first, second):
+        scene.draw(*drawn)
+        scene.board.history = AssetHistory(answers, promised)
+        for zone, net_w in zip(ZONES, nets_w, strict=True):
+            scene.flow(zone, net_w, heard=12 if awake else 1)
+        texts = scene.board.worked_out().texts
+        seen.append((envelope_facts(texts.table), [texts.of(index) for index in range(len(ZONES))]))
+    (facts, told), (facts_after, told_after) = seen
+    for index in range(len(ZONES)):
+        if (facts[index] == facts_after[index]).all():
+            assert told[index] == told_after[index]
 
 
 def test_only_what_changed_is_told() -> None:
