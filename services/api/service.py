@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from services.api.asset_view import AssetView
 from services.api.flexibility import Flexibility, make_flexibility
-from services.api.flexibility_orders import no_forecaster
+from services.api.forecasts import Forecasts
 from services.api.leadership import Leadership
 from services.api.live_feed import LiveFeed
 from services.api.live_stream import LiveStream
@@ -29,7 +29,6 @@ from services.api.topology_shelf import TopologyShelf
 from services.api.verification_round import VerificationRound
 from services.api.zone_answers import ZoneAnswers
 from services.api.zone_lights import ZoneLights
-from services.api.zone_prospects import no_forecast
 from shared.clock import Clock
 from shared.database.engine import make_engine
 from shared.settings import Settings
@@ -53,6 +52,7 @@ class ApiService:
     ends: LogEnds
     feed: LiveFeed
     leadership: Leadership
+    forecasts: Forecasts
     signals: SignalsRound
     assets: AssetView
     verification: VerificationRound
@@ -67,6 +67,7 @@ class ApiService:
             for name, work in (
                 ("topology", self.shelf.keep_fresh()),
                 ("leadership", self.leadership.run()),
+                ("forecasts", self.forecasts.run()),
                 ("signals", self.signals.run()),
                 ("verification", self.verification.run()),
                 ("dispatch", self.flexibility.sender.run()),
@@ -101,7 +102,9 @@ def make_service(settings: Settings, clock: Clock) -> ApiService:
     engine = make_engine(settings.database_url)
     shelf = TopologyShelf(engine)
     view = LiveView(clock, settings.clock)
-    lights, outlooks = ZoneLights(), Outlooks()
+    leadership = Leadership(settings.database_url)
+    forecasts = Forecasts(settings.database_url, shelf, view, leadership)
+    lights, outlooks = ZoneLights(), Outlooks(forecasts.of)
     answers = ZoneAnswers(shelf, view, lights, outlooks)
     newest = NewestReadings()
     assets = AssetView(shelf, newest, view)
@@ -109,12 +112,18 @@ def make_service(settings: Settings, clock: Clock) -> ApiService:
     stream = LiveStream(answers, board, view, sequence=int(clock.now_s() * 1000))
     ends = LogEnds(settings)
     feed = LiveFeed(settings, clock, ends, view, newest, stream)
-    leadership = Leadership(settings.database_url)
     sweep = SignalsSweep(answers, board, lights, outlooks)
     signals = SignalsRound(settings, sweep, board, lights, leadership)
     verification = VerificationRound(engine, shelf, view, leadership, settings.penalty_percent)
     flexibility = make_flexibility(
-        settings, engine, shelf, view, assets, leadership, forecast_of=no_forecast, forecaster_of=no_forecaster
+        settings,
+        engine,
+        shelf,
+        view,
+        assets,
+        leadership,
+        forecast_of=forecasts.of,
+        forecaster_of=forecasts.forecaster_of,
     )
     return ApiService(
         settings=settings,
@@ -129,6 +138,7 @@ def make_service(settings: Settings, clock: Clock) -> ApiService:
         ends=ends,
         feed=feed,
         leadership=leadership,
+        forecasts=forecasts,
         signals=signals,
         assets=assets,
         verification=verification,
