@@ -33,7 +33,7 @@ from shared.settings import Settings
 
 _ROUND_S = 1.0
 _SHARE = 4
-"""A quarter of the time goes into rounds at most, however many zones there are."""
+"""A quarter of the time goes into looking at zones at most, however many there are."""
 _PUBLISH_S_MAX = 5.0
 """A round that Kafka holds up for longer is given up; the next tells of all zones."""
 _MINUTE_S = 60
@@ -59,8 +59,12 @@ class SignalsRound:
         self._connection: asyncpg.Connection | None = None
         self._restored = False
         self._minute_stored: int | None = None
-        """The minute of now that is stored of all zones."""
+        """The minute of now that is stored of all zones …"""
+        self._stored_at_s: int | None = None
+        """… and the now at which it was. As long as that stands the row of a zone that changes is made anew: where now
+        is the time of readings, the newest ones come a moment after it has moved, and it may stand for long."""
         self._answers_at_s = self._told_all_at_s = self._cleaned_at_s = float("-inf")
+        self._cost_s = 0.0
         self._in_trouble: set[str] = set()
 
     async def restore(self) -> None:
@@ -88,8 +92,7 @@ class SignalsRound:
                     await self._clean()
                 else:
                     self._sweep.forget()
-                took_s = loop.time() - began_s
-                await asyncio.sleep(max(_ROUND_S - took_s, (_SHARE - 1) * took_s))
+                await asyncio.sleep(max(began_s + _ROUND_S - loop.time(), (_SHARE - 1) * self._cost_s))
         finally:
             await self.close()
 
@@ -122,11 +125,14 @@ class SignalsRound:
         minute = None if now_s is None else now_s // _MINUTE_S
         store_all = minute is not None and minute != self._minute_stored
         everything = store_all or clock_s - self._told_all_at_s >= _MINUTE_S
+        began_cpu_s = time.thread_time()
         told = self._sweep.sweep(everything=everything)
+        self._cost_s = time.thread_time() - began_cpu_s
         if everything:
             self._told_all_at_s = clock_s
-        if now_s is not None and await self._store(told, now_s, store_all=store_all):
+        if now_s is not None and await self._store(told, now_s, minute=store_all or now_s == self._stored_at_s):
             self._minute_stored = minute
+            self._stored_at_s = now_s if store_all else self._stored_at_s
         return told
 
     async def _publish(self, told: Sequence[ZoneSignal]) -> None:
@@ -140,8 +146,8 @@ class SignalsRound:
             self._sweep.forget()
             await self._topic.close()
 
-    async def _store(self, told: Sequence[ZoneSignal], now_s: int, *, store_all: bool) -> bool:
-        """Writes the lights that changed, a row of each change of state, and with `store_all` one of the minute."""
+    async def _store(self, told: Sequence[ZoneSignal], now_s: int, *, minute: bool) -> bool:
+        """Writes the lights that changed, a row of each change of state, and with `minute` one of the minute."""
         if self._connection is None or not self._restored:
             return False
         lights = self._lights.take_changed()
@@ -151,7 +157,7 @@ class SignalsRound:
             if kept:
                 await write_lights(self._connection, kept, now_s)
             rows = [_row(one, now_s) for one in told if one.turned]
-            if store_all:
+            if minute:
                 rows += [_row(one, now_s // _MINUTE_S * _MINUTE_S) for one in told]
             if rows:
                 await write_signals(self._connection, rows)

@@ -238,8 +238,12 @@ async def test_answers_of_assets_count_once_for_each_order(scene: Scene, rows: a
 
 
 async def test_signals_are_kept_each_minute_and_at_each_change(scene: Scene, rows: asyncpg.Connection) -> None:
+    scene.readings(content_wh=0)
+    await scene.service.signals.look_and_store()
+    scene.readings()  # they come while now stands still
     await scene.service.signals.look_and_store()
     scene.clock.move(10)
+    scene.readings(content_wh=0)  # now has moved: the row of the minute stays
     scene.flow(net_w=11_000)
     await scene.service.signals.look_and_store()
     scene.clock.move(10)
