@@ -21,6 +21,12 @@ LIVE_VIEWERS_DROPPED = Counter("bilans_live_viewers_dropped", "Viewers let go be
 LIVE_RECORDS = Counter("bilans_live_records", "Records of the live feed taken in.")
 LIVE_RECORDS_FENCED = Counter("bilans_live_records_fenced", "Live records ignored: a replaced owner wrote them.")
 LIVE_FEED_CONNECTED = Gauge("bilans_live_feed_connected", "1 while Kafka answers the live feed, else 0.")
+SIGNALS_SWEEP_SECONDS = Histogram(
+    "bilans_signals_sweep_seconds",
+    "Time of one look at all zones by the instance that leads, from memory to what it tells.",
+    buckets=_QUICK_SECONDS,
+)
+SIGNALS_PUBLISHED = Counter("bilans_signals_published", "Zones' signals that the topic has acknowledged.")
 
 # --- ingest -------------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from services.api.signal_store import (
 from services.api.signals_sweep import SignalsSweep, ZoneSignal
 from services.api.signals_topic import SignalsTopic
 from services.api.zone_lights import ZoneLights
+from shared import metrics
 from shared.database.engine import DATABASE_TROUBLE, connect
 from shared.settings import Settings
 
@@ -126,7 +127,8 @@ class SignalsRound:
         store_all = minute is not None and minute != self._minute_stored
         everything = store_all or clock_s - self._told_all_at_s >= _MINUTE_S
         began_cpu_s = time.thread_time()
-        told = self._sweep.sweep(everything=everything)
+        with metrics.SIGNALS_SWEEP_SECONDS.time():
+            told = self._sweep.sweep(everything=everything)
         self._cost_s = time.thread_time() - began_cpu_s
         if everything:
             self._told_all_at_s = clock_s
@@ -140,6 +142,7 @@ class SignalsRound:
             if told:
                 async with asyncio.timeout(_PUBLISH_S_MAX):
                     await self._topic.publish(told)
+                metrics.SIGNALS_PUBLISHED.inc(len(told))
             self._well("Kafka")
         except _KAFKA_TROUBLE as trouble:
             self._warn("Kafka", trouble)
