@@ -14,6 +14,7 @@ ZONES = [
     ("zone", "parent", "kind", "name", "import_limit_kw", "export_limit_kw"),
     ("CLUSTER", "", "cluster", "Klaster próbny", "", ""),
     ("GPZ", "CLUSTER", "gpz", "GPZ próbny", "1000", "1000"),
+    ("STATION-3", "GPZ", "station", "Stacja z magazynem", "100", "100"),
     ("STATION-1", "GPZ", "station", "Stacja pierwsza", "100", "100"),
     ("STATION 2", "GPZ", "station", MARKUP, "40", "40"),
 ]
@@ -23,6 +24,12 @@ METERS = [
     ("HOUSE", "STATION-1", "consumer", "1.8.0|1.7.0", "500"),
     ("ROOF", "STATION-1", "pv", "2.8.0|2.7.0", "500"),
     ("MILL", "STATION 2", "consumer", "1.8.0|1.7.0", "500"),
+    ("BATTERY", "STATION-3", "storage", "1.8.0|soc", "500"),
+]
+
+ASSETS = [
+    ("asset", "meter", "kind", "up_kw", "down_kw", "energy_kwh", "efficiency", "cost_per_mwh"),
+    ("A-BATTERY", "BATTERY", "storage", "8", "6", "10", "1", "90"),
 ]
 
 QUARTER = timedelta(minutes=15)
@@ -33,9 +40,9 @@ versions = itertools.count(1)
 
 
 def write_topology(folder: Path) -> Path:
-    """Writes zones.csv and meters.csv into `folder`."""
+    """Writes zones.csv, meters.csv and assets.csv into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in (("zones.csv", ZONES), ("meters.csv", METERS)):
+    for name, rows in (("zones.csv", ZONES), ("meters.csv", METERS), ("assets.csv", ASSETS)):
         with (folder / name).open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(rows)
     return folder
@@ -82,4 +89,14 @@ def power(house_w: int, roof_w: int, mill_w: int) -> list[dict[str, object]]:
         reading("HOUSE", "1.7.0", moment, house_w, version),
         reading("ROOF", "2.7.0", moment, roof_w, version),
         reading("MILL", "1.7.0", moment, mill_w, version),
+    ]
+
+
+def stored(content_wh: int) -> list[dict[str, object]]:
+    """What the battery holds now; and a new version of its register at the last edge, so that the balance changes."""
+    edge, version = last_edge(), next(versions)
+    return [
+        reading("BATTERY", "1.8.0", edge - QUARTER, 0),
+        reading("BATTERY", "1.8.0", edge, 100 + version, version),
+        reading("BATTERY", "soc", now(), content_wh, version),
     ]

@@ -1,5 +1,6 @@
 """The live page in a real browser, against a running system: what it shows is true, moves, and can be reached."""
 
+import asyncio
 import os
 import re
 import signal
@@ -12,7 +13,18 @@ from playwright.async_api import Locator, Page, expect
 from shared.database.fuse_row import blow_fuse, take_fuse_row
 from shared.topics import READINGS_JSON
 from tests.browser.chromium import Watch
-from tests.browser.small_cluster import MARKUP, a_day, last_edge, lines, power, reading, register, versions
+from tests.browser.small_cluster import (
+    MARKUP,
+    QUARTER,
+    a_day,
+    last_edge,
+    lines,
+    power,
+    reading,
+    register,
+    stored,
+    versions,
+)
 from tests.system import SystemUnderTest
 
 LIVE_MS = 10_000
@@ -172,6 +184,43 @@ async def test_a_lost_connection_is_said_and_mended(watch: Watch, fed: SystemUnd
     watch.complaints[:] = [text for text in watch.complaints if "Failed to load resource" not in text]
 
 
+async def test_what_assets_hold_is_shown_and_what_is_ordered_of_it(page: Page, fed: SystemUnderTest) -> None:
+    fed.post_readings(lines(stored(5_000)))
+    await page.goto("/#zone/STATION-3")
+    up, _, up_available, down, *_ = [page.locator("#envelope-rows tr").nth(line).locator("td") for line in range(6)]
+    # 5 kWh can be given and 5 taken, with 8 kW and with 6: for 15 minutes, an hour, four hours.
+    await expect(up).to_have_text(["8.0", "5.0", "1.3"], timeout=LIVE_MS)
+    await expect(down).to_have_text(["6.0", "5.0", "1.3"])
+    await expect(page.locator("#envelope-note")).to_have_text("1 of 1 assets heard")
+    await expect(page.locator("#orders-note")).to_have_text("No orders in this zone yet.")
+
+    await _order(fed, "STATION-3", 3)
+    fed.post_readings(lines(stored(5_000)))  # the balance changes, so the page looks again
+    await expect(page.locator("#order-rows tr").first).to_have_text(
+        re.compile(r"\d+:\d\d–.*\d+:\d\dup3\.0(accepted|dispatched)–$"), timeout=LIVE_MS
+    )
+    await expect(page.locator(".window-bar.unknown")).to_have_count(2)
+    await expect(up_available.first).to_have_text("5.0", timeout=LIVE_MS)
+    await row(page, "STATION-1").click()
+    await expect(page.locator("#envelope-note")).to_have_text("No assets in this zone.")
+    await expect(page.locator("#orders")).to_be_hidden()
+
+
+async def _order(fed: SystemUnderTest, zone: str, kw: int) -> None:
+    """Orders half an hour of it, from the running quarter on; returns when the signals take it off."""
+    period = {"from": last_edge().isoformat(), "to": (last_edge() + 2 * QUARTER).isoformat()}
+    async with httpx.AsyncClient(base_url=fed.addresses.api) as dso:
+        request = {"zone": zone, "direction": "up", "kw": kw, **period}
+        asked = await dso.post("/v1/flexibility/requests", json=request, headers={"Idempotency-Key": "page"})
+        offer = asked.raise_for_status().json()["offer"]["id"]
+        (await dso.post(f"/v1/flexibility/offers/{offer}/order", json={"kw": kw})).raise_for_status()
+        while True:  # the test's own time-out ends it
+            now = (await dso.get(f"/v1/zones/{zone}/signals")).json()["envelope"][0]
+            if now["up_available_kw"] < now["up_kw"]:
+                return
+            await asyncio.sleep(0.1)
+
+
 async def test_books_are_shown_and_agree(page: Page, fed: SystemUnderTest) -> None:
     await page.goto("/")
     await expect(page.locator("#books")).to_contain_text("Received", timeout=LIVE_MS)
@@ -201,7 +250,8 @@ async def test_a_telephone_shows_it_without_scrolling_sideways(page: Page, fed: 
     await page.set_viewport_size({"width": 390, "height": 844})
     await page.goto("/#zone/STATION-1")
     await expect(row(page, "STATION-1").locator("td.import")).to_have_text("25.0", timeout=LIVE_MS)
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+    for part in ("html", "#panel"):
+        assert await page.locator(part).evaluate("element => element.scrollWidth - element.clientWidth") <= 0, part
 
 
 async def test_the_page_is_bound_to_its_own_address(fed: SystemUnderTest) -> None:

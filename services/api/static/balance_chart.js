@@ -5,56 +5,46 @@ import { formatClock, formatDay, formatKilo, formatNumber, secondsOf, zoneLabel 
 import { axes, colour, decimalsOf, keepFitting, line, rangeWith, upright, warsaw } from "./chart_style.js";
 import { askJson } from "./server.js";
 import { say } from "./words.js";
+import { ZoneAnswer } from "./zone_answer.js";
+import { limitKw } from "./zone_store.js";
 
 /* global uPlot */
 
 const WINDOW_S = 900;
 const SPAN = 96; // quarters before the running one
 const FETCH_EVERY_MS = 1000;
-const RETRY_MS = 5000;
 
 export class BalanceChart {
   #place = byId("balance-chart");
   #plot = null;
   #zone = null;
+  #now = null;
   #rows = new Map(); // window start, seconds → row
-  #phase = "loading";
-  #timer = 0;
-  #fetchedAt = -Infinity;
-  #fetchedTo = 0;
-  #request = 0;
-  #onProblem;
+  #balance;
+  #askedTo = 0;
 
   constructor(onProblem) {
-    this.#onProblem = onProblem;
+    this.#balance = new ZoneAnswer((zone) => this.#ask(zone), FETCH_EVERY_MS, () => this.#take(), onProblem);
     keepFitting(this.#place, () => this.#plot, () => this.remake());
   }
 
   show(zone) {
-    if (this.#zone?.zone !== zone.zone) {
-      this.#rows.clear();
-      this.#phase = "loading";
-    }
+    if (this.#zone?.zone !== zone.zone) this.#rows.clear();
     this.#zone = zone;
-    this.#fetchedAt = -Infinity;
-    this.refresh();
+    this.#balance.show(zone.zone);
   }
 
-  // The balance changed, or the hour moved on: fetched again, but not more than once a second.
+  // The balance changed.
   refresh() {
-    if (this.#timer || !this.#zone) return;
-    const wait = Math.max(0, this.#fetchedAt + FETCH_EVERY_MS - performance.now());
-    this.#timer = setTimeout(() => this.#fetch(), wait);
+    this.#balance.refresh();
   }
-
-  #now = null;
 
   draw(now) {
     this.#now = now;
     setHidden(this.#place, !this.#zone || now === null);
     if (!this.#zone || now === null) return this.#say(say("chart_none"));
-    const running = Math.floor(now / WINDOW_S) * WINDOW_S;
-    if (running !== this.#fetchedTo && !this.#timer) this.refresh();
+    const running = this.#running;
+    if (running !== this.#askedTo) this.refresh();
     this.#plot ??= this.#make();
     const data = this.#data(running);
     this.#plot.setData(data, false);
@@ -68,28 +58,20 @@ export class BalanceChart {
     if (this.#zone) this.draw(this.#now);
   }
 
-  async #fetch() {
-    this.#fetchedAt = performance.now();
-    const zone = this.#zone.zone;
-    const request = ++this.#request;
-    const running = Math.floor((this.#now ?? Date.now() / 1000) / WINDOW_S) * WINDOW_S;
+  get #running() {
+    return Math.floor((this.#now ?? Date.now() / 1000) / WINDOW_S) * WINDOW_S;
+  }
+
+  #ask(zone) {
+    const running = this.#running;
+    this.#askedTo = running;
     const [from, to] = [running - SPAN * WINDOW_S, running + WINDOW_S].map((edge) => new Date(edge * 1000).toISOString().replace(".000", ""));
-    let pause = 0;
-    try {
-      const answer = await askJson(`v1/zones/${encodeURIComponent(zone)}/balance?from=${from}&to=${to}&resolution=15min&limit=1000`);
-      if (request !== this.#request || zone !== this.#zone.zone) return;
-      this.#rows = new Map(answer.rows.map((row) => [secondsOf(row.window_start), row]));
-      this.#phase = "known";
-      this.#fetchedTo = running;
-    } catch (problem) {
-      this.#phase = "failed";
-      this.#onProblem(problem);
-      pause = RETRY_MS;
-    } finally {
-      this.#timer = 0;
-    }
-    if (pause) this.#timer = setTimeout(() => this.#fetch(), pause);
-    else if (zone !== this.#zone.zone) this.refresh();
+    return askJson(`v1/zones/${encodeURIComponent(zone)}/balance?from=${from}&to=${to}&resolution=15min&limit=1000`);
+  }
+
+  #take() {
+    const rows = this.#balance.answer?.rows ?? [];
+    this.#rows = new Map(rows.map((row) => [secondsOf(row.window_start), row]));
     this.draw(this.#now);
   }
 
@@ -99,7 +81,7 @@ export class BalanceChart {
     const columns = [[], [], [], [], [], [], []];
     for (let start = running - SPAN * WINDOW_S; start <= running; start += WINDOW_S) {
       const row = this.#rows.get(start);
-      const live = start === running ? this.#running(running) : null;
+      const live = start === running ? this.#liveWindow(running) : null;
       const settled = live ? null : row;
       const kilo = (value, sign) => (value ? (sign * value) / 1000 : null);
       columns[0].push(start);
@@ -113,7 +95,7 @@ export class BalanceChart {
     return columns;
   }
 
-  #running(running) {
+  #liveWindow(running) {
     const window = this.#zone.live?.window;
     return window && secondsOf(window.window_start) === running ? window : null;
   }
@@ -156,8 +138,8 @@ export class BalanceChart {
 
   // The window under the pointer, else the newest that ended; this is also what the chart says to who cannot see it.
   #legend() {
-    if (this.#phase === "failed") return this.#say(say("chart_failed"));
-    if (this.#phase === "loading" && this.#rows.size === 0) return this.#say(say("chart_loading"));
+    if (this.#balance.failed) return this.#say(say("chart_failed"));
+    if (this.#balance.loading) return this.#say(say("chart_loading"));
     const starts = this.#plot?.data[0] ?? [];
     const pointed = this.#plot?.cursor.idx;
     const newest = [...this.#rows.keys()].filter((start) => this.#rows.get(start).status !== "open").sort((a, b) => a - b).at(-1);
@@ -174,7 +156,7 @@ function negative(value) {
 
 // A limit is a power; held for a quarter of an hour it is this much energy.
 function limitKwh(zone, way) {
-  const limit = zone[`${way}_limit_kw`] ?? zone.live?.[`${way}_limit_kw`] ?? null;
+  const limit = limitKw(zone, way);
   return limit === null ? null : limit / 4;
 }
 

@@ -1,6 +1,7 @@
-// What both charts share: colours from the style sheet (so dark and light follow the system), Warsaw time on the
+// What the charts share: colours from the style sheet (so dark and light follow the system), Warsaw time on the
 // axis, figures in the page's own format, and a limit line that is drawn only where it can be seen.
 import { formatClock, formatDay, formatNumber } from "./figures.js";
+import { limitKw } from "./zone_store.js";
 
 /* global uPlot */
 
@@ -69,6 +70,26 @@ function stretch(plot, stroke, dash, from, to) {
   ctx.lineTo(...to);
   ctx.stroke();
   ctx.restore();
+}
+
+// A zone's limits on an axis of kW: import above, export below; null where there is none.
+export function limitLines(zone) {
+  const [up, down] = ["import", "export"].map((way) => limitKw(zone, way));
+  return [up, down === null ? null : -down];
+}
+
+// One line in two colours: what lies above the axis is import, what lies below is export.
+export function split(above, below) {
+  return (plot) => {
+    const { top, height } = plot.bbox;
+    const zero = Math.min(Math.max((plot.valToPos(0, "y", true) - top) / height, 0), 1);
+    const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
+    gradient.addColorStop(0, colour(above));
+    gradient.addColorStop(zero, colour(above));
+    gradient.addColorStop(zero, colour(below));
+    gradient.addColorStop(1, colour(below));
+    return gradient;
+  };
 }
 
 // Keeps a chart as wide as its place, and makes it anew when the system turns dark or light.

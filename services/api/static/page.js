@@ -2,18 +2,25 @@
 import { BalanceChart } from "./balance_chart.js";
 import { Books } from "./books.js";
 import { byId, setHidden } from "./elements.js";
+import { EnvelopeTable } from "./envelope_table.js";
+import { expectationText } from "./expectation.js";
 import { FuseNotice } from "./fuse_notice.js";
 import { askForKey, onKeyGiven } from "./key_dialog.js";
 import { LiveStream } from "./live_stream.js";
+import { OrdersTable } from "./orders_table.js";
 import { PowerTrace } from "./power_trace.js";
 import { askJson, askRows, KeyNeeded } from "./server.js";
 import { StatusLine } from "./status_line.js";
 import { fillWords, onLanguage, setLanguage } from "./words.js";
+import { ZoneAnswer } from "./zone_answer.js";
+import { ZoneOrders } from "./zone_orders.js";
 import { ZonePanel } from "./zone_panel.js";
 import { ZoneStore } from "./zone_store.js";
 import { ZoneTree, zoneOfHash } from "./zone_tree.js";
 
 const FRAME_MS = 200;
+const SIGNALS_EVERY_MS = 3000;
+const ORDERS_EVERY_MS = 5000;
 const TREE_EVERY_MS = 2000; // while the topology is empty or lacks a zone that sends
 
 const store = new ZoneStore();
@@ -22,10 +29,18 @@ const statusLine = new StatusLine(store, stream);
 const panel = new ZonePanel(store);
 const chart = new BalanceChart(onProblem);
 const trace = new PowerTrace();
+const envelope = new EnvelopeTable();
+const ordersTable = new OrdersTable();
+const orderReader = new ZoneOrders(() => store.at);
+const signals = new ZoneAnswer((zone) => askJson(`v1/zones/${encodeURIComponent(zone)}/signals`), SIGNALS_EVERY_MS, draw, onProblem);
+const orders = new ZoneAnswer((zone) => orderReader.ask(zone), ORDERS_EVERY_MS, draw, onProblem);
+const followers = [chart, signals, orders]; // of the selected zone
 const books = new Books();
 const fuse = new FuseNotice();
 const tree = new ZoneTree(store, (zone) => {
   chart.show(zone);
+  signals.show(zone.zone);
+  orders.show(zone.zone);
   draw();
 });
 
@@ -37,11 +52,14 @@ let treeAskedAt = -Infinity;
 function onEvent(event, data) {
   if (event === "hello") {
     takeTree();
-    chart.refresh();
+    for (const follower of followers) follower.refresh();
     if (!Array.isArray(data.zones)) takeSnapshot();
   }
   if (event === "hello" || event === "live") takeLive(data);
-  if (event === "balance" && concerns(data, tree.selected)) chart.refresh();
+  if (event === "signal" && concerns(data, tree.selected)) signals.refresh();
+  if (event === "balance" && concerns(data, tree.selected)) {
+    for (const follower of [chart, signals, orders]) follower.refresh();
+  }
 }
 
 function takeLive(data) {
@@ -105,8 +123,10 @@ function drawNow() {
   tree.draw();
   const zone = store.zones.get(tree.selected);
   if (!zone) return;
-  panel.draw(zone);
+  panel.draw(zone, expectationText(zone, signals.answer, () => null), signals.answer?.expected_at);
   chart.draw(store.at);
+  envelope.draw(signals);
+  ordersTable.draw(orders);
   trace.draw(zone);
 }
 

@@ -2,7 +2,7 @@
 // this axis. Its time is the data's own, so a replay that runs fast shows hours here.
 import { byId, setAttribute, setHidden, setText } from "./elements.js";
 import { formatClock, formatKilo } from "./figures.js";
-import { axes, colour, decimalsOf, keepFitting, line, rangeWith, warsaw } from "./chart_style.js";
+import { axes, colour, decimalsOf, keepFitting, limitLines, line, rangeWith, split, warsaw } from "./chart_style.js";
 import { say } from "./words.js";
 
 /* global uPlot */
@@ -39,10 +39,7 @@ export class PowerTrace {
 
   #make() {
     const power = { stroke: split("import", "export"), width: 2, fill: split("import-soft", "export-soft"), fillTo: 0, points: { show: false } };
-    const limits = () => ["import", "export"].map((way) => {
-      const limit = this.#zone[`${way}_limit_kw`] ?? this.#zone.live?.[`${way}_limit_kw`] ?? null;
-      return limit === null || way === "import" ? limit : -limit;
-    });
+    const limits = () => limitLines(this.#zone);
     this.#place.replaceChildren();
     return new uPlot(
       {
@@ -73,20 +70,6 @@ export class PowerTrace {
     setText(byId("trace-legend"), text);
     setAttribute(this.#place, "aria-label", say("trace_label", { zone: this.#zone.name, newest: describe(trace.at(-1)) }));
   }
-}
-
-// One line in two colours: what lies above the axis is import, what lies below is export.
-function split(above, below) {
-  return (plot) => {
-    const { top, height } = plot.bbox;
-    const zero = Math.min(Math.max((plot.valToPos(0, "y", true) - top) / height, 0), 1);
-    const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
-    gradient.addColorStop(0, colour(above));
-    gradient.addColorStop(zero, colour(above));
-    gradient.addColorStop(zero, colour(below));
-    gradient.addColorStop(1, colour(below));
-    return gradient;
-  };
 }
 
 function describe(point) {

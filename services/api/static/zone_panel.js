@@ -20,14 +20,18 @@ export class ZonePanel {
     byId("panel-state").append(this.#light);
   }
 
-  draw(zone) {
+  // `expected` says in words that a limit is expected to come near, from the instant `expectedAt` on; null for neither.
+  draw(zone, expected, expectedAt) {
     const { live } = zone;
     const state = live?.state ?? "stale";
     setText(byId("panel-name"), zone.name);
     setText(byId("panel-path"), [kindWord(zone.kind), this.#store.path(zone).slice(0, -1).join(" › ")].filter(Boolean).join(" · "));
     showLight(this.#light, state, say(state));
     setClass(byId("panel"), "old", state === "stale");
-    this.#reasons(live?.reasons ?? []);
+    // What the API says of that instant is said in the page's own words.
+    this.#reasons((live?.reasons ?? []).filter((reason) => expected === null || !reason.includes(expectedAt)));
+    setHidden(byId("expected"), expected === null);
+    setText(byId("expected"), expected ?? "");
     this.#main.show(headlines(live));
     this.#figures.show(details(live));
     this.#flow.draw(heardOnly(live));

@@ -8,6 +8,11 @@ export function isKnown(live) {
   return Boolean(live && live.heard > 0 && live.withdrawn_w !== null);
 }
 
+// A zone's limit for one way ("import" or "export"); null where it has none.
+export function limitKw(zone, way) {
+  return zone[`${way}_limit_kw`] ?? zone.live?.[`${way}_limit_kw`] ?? null;
+}
+
 export class ZoneStore {
   zones = new Map(); // zone → {zone, name, kind, parent, children, level, live, trace}
   order = []; // parents before children, siblings as in the topology
