@@ -27,6 +27,7 @@ _COMMANDS = {
     "replay": _Entry("deploy.replay.command", "replay", "Sends a readings file to a running Bilans."),
     "topology": _Entry("deploy.topology_commands", "topology", "Checks and loads a folder of zones and meters."),
     "rejected": _Entry("deploy.rejected.commands", "rejected", "Shows rejected readings, and sends them again."),
+    "baseline": _Entry("deploy.baselines.command", "baseline", "Says how good baselines of orders would have been."),
     "forecast": _Entry("deploy.forecast.command", "forecast", "Says how good forecasts would have been."),
     "verify": _Entry("deploy.verify.command", "verify", "Recomputes everything from the archive and compares."),
     "ingest": _Entry("deploy.service_commands", "ingest", "Runs one ingest, as the BILANS_… variables say."),

@@ -1,0 +1,1 @@
+"""`bilans baseline`: how good baselines of orders would have been."""
