@@ -105,6 +105,7 @@ class BalancerLoop:
         """Whether the group has ever said what is ours."""
         self._partitions: dict[int, Partition] = {}
         self._resting: dict[int, Partition] = {}
+        self._behind = True
         self._fetching: asyncio.Task[dict[TopicPartition, list[Record]]] | None = None
         self._ends: dict[int, int | None] = {}
         """Where each partition's log ended at the last fetch."""
@@ -128,13 +129,11 @@ class BalancerLoop:
 
     @property
     def behind(self) -> bool:
-        """Whether more waits in the log than one fetch takes, or what is assigned is being taken over."""
-        if not self.ready:
-            return True
-        waiting = 0
-        for number, partition in self._partitions.items():
-            waiting += (self._ends.get(number) or 0) - partition.next_offset
-        return waiting > _RECORDS_MAX
+        """Whether there is much to catch up with: from when more waits in the log than one fetch takes until none does.
+
+        So it is, too, while what is assigned is being taken over.
+        """
+        return self._behind or not self.ready
 
     def _partitions_owned(self) -> list[Partition]:
         return list(self._partitions.values())
@@ -185,7 +184,14 @@ class BalancerLoop:
             partition = self._partitions.get(topic_partition.partition)
             if partition is not None and topic_partition.partition in self.assigned:
                 await self._apply(partition, records)
+        self._note_behind()
         await self._flush_when_due()
+
+    def _note_behind(self) -> None:
+        waiting = 0
+        for number, partition in self._partitions.items():
+            waiting += max(0, (self._ends.get(number) or 0) - partition.next_offset)
+        self._behind = waiting > (0 if self._behind else _RECORDS_MAX)
 
     async def _fetch(self) -> dict[TopicPartition, list[Record]]:
         batches: dict[TopicPartition, list[Record]] = await self.consumer.getmany(
@@ -219,6 +225,7 @@ class BalancerLoop:
         assigned = set(self.assigned)
         self._resting.update(self._partitions)
         self._partitions = {}
+        self._behind = True
         await self._await_flush()
         for number in sorted(assigned):
             try:
