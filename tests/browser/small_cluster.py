@@ -33,7 +33,7 @@ ASSETS = [
 ]
 
 QUARTER = timedelta(minutes=15)
-QUARTER_WH = {"HOUSE": 3000, "ROOF": 1000, "MILL": 500}
+QUARTER_WH = {"HOUSE": 3000, "ROOF": 1000, "MILL": 500, "BATTERY": 200}
 BEGINNING = datetime(2025, 1, 1, tzinfo=UTC)
 
 versions = itertools.count(1)
@@ -96,7 +96,13 @@ def stored(content_wh: int) -> list[dict[str, object]]:
     """What the battery holds now; and a new version of its register at the last edge, so that the balance changes."""
     edge, version = last_edge(), next(versions)
     return [
-        reading("BATTERY", "1.8.0", edge - QUARTER, 0),
-        reading("BATTERY", "1.8.0", edge, 100 + version, version),
+        reading("BATTERY", "1.8.0", edge - QUARTER, register("BATTERY", edge - QUARTER)),
+        reading("BATTERY", "1.8.0", edge, register("BATTERY", edge) + version, version),
         reading("BATTERY", "soc", now(), content_wh, version),
     ]
+
+
+def battery_days(days: int) -> list[dict[str, object]]:
+    """So many days of the battery's register, in the order of time."""
+    edges = [last_edge() - back * QUARTER for back in range(96 * days, -1, -1)]
+    return [reading("BATTERY", "1.8.0", edge, register("BATTERY", edge)) for edge in edges]

@@ -17,6 +17,7 @@ from tests.browser.small_cluster import (
     MARKUP,
     QUARTER,
     a_day,
+    battery_days,
     last_edge,
     lines,
     power,
@@ -32,6 +33,9 @@ LIVE_MS = 10_000
 
 RESTART_MS = 40_000
 """The API is up again this long after it was killed, and the page has tried again."""
+
+FORECAST_MS = 20_000
+"""A forecast must be on the page this long after an API that has none was ready."""
 
 
 def row(page: Page, zone: str) -> Locator:
@@ -172,6 +176,7 @@ async def test_a_silent_stream_is_seen_and_greys_the_figures(page: Page, fed: Sy
 
 async def test_a_lost_connection_is_said_and_mended(watch: Watch, fed: SystemUnderTest) -> None:
     page = watch.page
+    await _make_ready_to_forecast(fed)
     await page.goto("/#zone/STATION-1")
     await expect(page.locator("#link")).to_have_text("Live", timeout=LIVE_MS)
     fed.kill("api")
@@ -180,8 +185,30 @@ async def test_a_lost_connection_is_said_and_mended(watch: Watch, fed: SystemUnd
     # `up` starts the API again; the page comes back without being loaded anew.
     await expect(page.locator("#link")).to_have_text("Live", timeout=RESTART_MS)
     await expect(row(page, "STATION-1").locator("td.import")).to_have_text("25.0", timeout=LIVE_MS)
+    await expect(page.locator("#forecast-legend")).to_contain_text("No forecast: ")
+    await row(page, "STATION-3").click()
+    await expect(page.locator("#forecast-chart canvas")).to_be_visible(timeout=FORECAST_MS)
+    await expect(page.locator("#forecast-legend")).to_have_text(
+        re.compile(
+            r"^error not measured yet · import limit 100 kW · export limit 100 kW · issued \d+ \w+ \d+, \d+:\d\d"
+        )
+    )
+    await page.locator("#forecast-chart .u-over").hover()
+    # A battery that always charges with 0.8 kW; P10 and P90 are beside that figure.
+    await expect(page.locator("#forecast-legend")).to_contain_text(
+        re.compile(r": 0\.\d kW expected, .+ to .+ kW in 8 of")
+    )
     # The browser itself notes requests that fail while nobody answers.
     watch.complaints[:] = [text for text in watch.complaints if "Failed to load resource" not in text]
+
+
+async def _make_ready_to_forecast(fed: SystemUnderTest) -> None:
+    """Five days of one zone; and no forecast is kept, so that an API makes one when it starts."""
+    fed.post_readings(lines(battery_days(5)))
+    await asyncio.to_thread(fed.wait_in_balance, 1)
+    connection = await asyncpg.connect(fed.addresses.database_url)
+    await connection.execute("DELETE FROM forecast")
+    await connection.close()
 
 
 async def test_what_assets_hold_is_shown_and_what_is_ordered_of_it(page: Page, fed: SystemUnderTest) -> None:

@@ -4,6 +4,7 @@ import { Books } from "./books.js";
 import { byId, setHidden } from "./elements.js";
 import { EnvelopeTable } from "./envelope_table.js";
 import { expectationText } from "./expectation.js";
+import { ForecastChart } from "./forecast_chart.js";
 import { FuseNotice } from "./fuse_notice.js";
 import { askForKey, onKeyGiven } from "./key_dialog.js";
 import { LiveStream } from "./live_stream.js";
@@ -28,17 +29,19 @@ const stream = new LiveStream("v1/live/stream", onEvent, draw);
 const statusLine = new StatusLine(store, stream);
 const panel = new ZonePanel(store);
 const chart = new BalanceChart(onProblem);
+const forecast = new ForecastChart(onProblem);
 const trace = new PowerTrace();
 const envelope = new EnvelopeTable();
 const ordersTable = new OrdersTable();
 const orderReader = new ZoneOrders(() => store.at);
 const signals = new ZoneAnswer((zone) => askJson(`v1/zones/${encodeURIComponent(zone)}/signals`), SIGNALS_EVERY_MS, draw, onProblem);
 const orders = new ZoneAnswer((zone) => orderReader.ask(zone), ORDERS_EVERY_MS, draw, onProblem);
-const followers = [chart, signals, orders]; // of the selected zone
+const followers = [chart, forecast, signals, orders]; // of the selected zone
 const books = new Books();
 const fuse = new FuseNotice();
 const tree = new ZoneTree(store, (zone) => {
   chart.show(zone);
+  forecast.show(zone);
   signals.show(zone.zone);
   orders.show(zone.zone);
   draw();
@@ -58,7 +61,7 @@ function onEvent(event, data) {
   if (event === "hello" || event === "live") takeLive(data);
   if (event === "signal" && concerns(data, tree.selected)) signals.refresh();
   if (event === "balance" && concerns(data, tree.selected)) {
-    for (const follower of [chart, signals, orders]) follower.refresh();
+    for (const follower of [chart, signals, orders]) follower.refresh(); // the forecast knows itself when it is old
   }
 }
 
@@ -123,8 +126,9 @@ function drawNow() {
   tree.draw();
   const zone = store.zones.get(tree.selected);
   if (!zone) return;
-  panel.draw(zone, expectationText(zone, signals.answer, () => null), signals.answer?.expected_at);
+  panel.draw(zone, expectationText(zone, signals.answer, (start) => forecast.rowAt(start)), signals.answer?.expected_at);
   chart.draw(store.at);
+  forecast.draw(store.at);
   envelope.draw(signals);
   ordersTable.draw(orders);
   trace.draw(zone);
@@ -142,6 +146,7 @@ function speak() {
   books.draw();
   fuse.draw();
   chart.remake();
+  forecast.remake();
   trace.remake();
   draw();
 }
