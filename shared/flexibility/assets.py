@@ -11,8 +11,8 @@ By kind (a power left blank is 0, an energy left blank is no limit):
 - ev: up at most what it charges with now, and so much that what is due can still be charged until `due_at` at the power
   of its charger (the greater of up and down), and no longer than it stands there; down what its charger has left, as
   long as there is room. Where its content is not known, `energy − due` is what it can wait with, or take more.
-- heatpump, load: up at most what they draw now; no more energy than `energy`. What comes back later is `rebound`, which
-  is told and not taken off.
+- heatpump, load: up at most what they draw now; no more energy than `energy`. What comes back later (`rebound`) is not
+  taken off: it comes after the time that is asked about.
 - biogas: up what is given; down at most what it injects now; no more energy than `energy`, its store of gas.
 - curtailable: down at most what it injects now; up only what is given.
 
