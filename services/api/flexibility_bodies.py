@@ -18,13 +18,17 @@ from shared.limits import (
     QUARTER_S,
     REQUEST_AHEAD_S_MAX,
     REQUEST_S_MAX,
+    VERSION_MAX,
 )
 from shared.problem import Problem
 
 Kilowatts = Annotated[float, Field(strict=True, gt=0, le=KW_MAX, allow_inf_nan=False, examples=[5])]
 """A power in a body, with three decimals at most: whole W."""
 
-Name = Annotated[str, Field(max_length=IDENTIFIER_CHARACTERS_MAX)]
+_STORABLE = r"^[^\x00]*$"
+"""PostgreSQL keeps any text but one with NUL."""
+
+Name = Annotated[str, Field(max_length=IDENTIFIER_CHARACTERS_MAX, pattern=_STORABLE)]
 
 
 class _Body(BaseModel):
@@ -52,8 +56,12 @@ class AcknowledgementBody(_Body):
 
     asset: Name = Field(examples=["A-1"])
     acknowledgement: Acknowledgement
-    detail: str = Field("", max_length=NAME_CHARACTERS_MAX, examples=["inverter off for maintenance"])
-    revision: int | None = Field(None, ge=0, description="Of the set-points meant; left out: those that stand.")
+    detail: str = Field(
+        "", max_length=NAME_CHARACTERS_MAX, pattern=_STORABLE, examples=["inverter off for maintenance"]
+    )
+    revision: int | None = Field(
+        None, ge=0, le=VERSION_MAX, description="Of the set-points meant; left out: those that stand."
+    )
 
 
 @dataclass(frozen=True, slots=True)
