@@ -68,16 +68,14 @@ class ForecastHistory:
         for first in range(0, len(zone_ids), at_once):
             zones = np.arange(first, min(first + at_once, len(zone_ids)))
             packed = await connection.fetchval(_ROWS, zone_ids[zones].tolist(), begin, end)
-            self._take(zones, from_s, np.frombuffer(packed or b"", ">i8").reshape(-1, len(_COLUMNS)).astype(np.int64))
+            self._take(zones, np.frombuffer(packed or b"", ">i8").reshape(-1, len(_COLUMNS)).astype(np.int64))
 
-    def _take(self, zones: Whole, from_s: int, rows: Whole) -> None:
-        first = (from_s - self.first_s) // QUARTER_S
+    def _take(self, zones: Whole, rows: Whole) -> None:
         ids = self.terms.topology.zone_id[zones].astype(np.int64)
         order = np.argsort(ids)
         zone = zones[order[np.searchsorted(ids[order], rows[:, 0])]]
         quarter = (rows[:, 1] - self.first_s) // QUARTER_S
         for column, values in zip((self._demand_wh, self._supply_wh, self._counted), rows.T[2:], strict=True):
-            column[zones, first:] = 0
             column[zone, quarter] = values
 
     def history(self) -> History:

@@ -116,13 +116,14 @@ class Forecasts:
                     if not away:
                         _log.warning("Forecasts cannot be read or written: %s", trouble)
                     away = True
-                    self._let_go()
+                    self.close()
                 took_s = time.monotonic() - began_s
                 await asyncio.sleep(max(_PAUSE_S_MIN, (_SHARE - 1) * took_s) if worked else _LOOK_S)
         finally:
-            self._let_go()
+            self.close()
 
-    def _let_go(self) -> None:
+    def close(self) -> None:
+        """Lets go of PostgreSQL."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None

@@ -103,23 +103,6 @@ def test_a_zone_is_forecast_and_the_forecast_held_to_what_came(system: SystemUnd
     assert second["naive_mae_kw"] == pytest.approx(sum(naive_kw) / 96, abs=0.01)
 
 
-def test_it_is_there_after_the_api_was_killed(system: SystemUnderTest) -> None:
-    before = forecast(system, "S")
-    assert before["rows"]
-    system.kill("api")
-    until_s = time.monotonic() + ISSUED_S_MAX
-    while time.monotonic() < until_s:
-        try:
-            answer = httpx.get(f"{system.addresses.api}/v1/zones/S/forecast", timeout=5)
-            if answer.status_code == 200 and answer.json()["rows"]:
-                assert answer.json() == before
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(system.log())
-
-
 def test_an_unknown_zone_is_a_problem(system: SystemUnderTest) -> None:
     answer = httpx.get(f"{system.addresses.api}/v1/zones/nowhere/forecast", timeout=10)
     assert answer.status_code == 404
