@@ -22,6 +22,7 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
+from services.balancer.backlog import Backlog
 from services.balancer.checkpoint import PackedCheckpoint
 from services.balancer.checkpoint_keeper import CheckpointKeeper, pack
 from services.balancer.flush_content import PartitionFlush
@@ -105,10 +106,8 @@ class BalancerLoop:
         """Whether the group has ever said what is ours."""
         self._partitions: dict[int, Partition] = {}
         self._resting: dict[int, Partition] = {}
-        self._behind = True
+        self._backlog = Backlog(_RECORDS_MAX)
         self._fetching: asyncio.Task[dict[TopicPartition, list[Record]]] | None = None
-        self._ends: dict[int, int | None] = {}
-        """Where each partition's log ended at the last fetch."""
         self._flushing: asyncio.Task[None] | None = None
         self._flushed_at_s = 0.0
         self._checkpoints = CheckpointKeeper(settings.checkpoints)
@@ -133,7 +132,7 @@ class BalancerLoop:
 
         So it is, too, while what is assigned is being taken over.
         """
-        return self._behind or not self.ready
+        return self._backlog.behind or not self.ready
 
     def _partitions_owned(self) -> list[Partition]:
         return list(self._partitions.values())
@@ -180,18 +179,12 @@ class BalancerLoop:
         batches = await self._fetched()
         self._fetching = asyncio.create_task(self._fetch())  # the next, while the kernel works on these
         for topic_partition, records in batches.items():
-            self._ends[topic_partition.partition] = self.consumer.highwater(topic_partition)
+            self._backlog.note_end(topic_partition.partition, self.consumer.highwater(topic_partition))
             partition = self._partitions.get(topic_partition.partition)
             if partition is not None and topic_partition.partition in self.assigned:
                 await self._apply(partition, records)
-        self._note_behind()
+        self._backlog.note_next({number: partition.next_offset for number, partition in self._partitions.items()})
         await self._flush_when_due()
-
-    def _note_behind(self) -> None:
-        waiting = 0
-        for number, partition in self._partitions.items():
-            waiting += max(0, (self._ends.get(number) or 0) - partition.next_offset)
-        self._behind = waiting > (0 if self._behind else _RECORDS_MAX)
 
     async def _fetch(self) -> dict[TopicPartition, list[Record]]:
         batches: dict[TopicPartition, list[Record]] = await self.consumer.getmany(
@@ -225,7 +218,7 @@ class BalancerLoop:
         assigned = set(self.assigned)
         self._resting.update(self._partitions)
         self._partitions = {}
-        self._behind = True
+        self._backlog.behind = True
         await self._await_flush()
         for number in sorted(assigned):
             try:
@@ -252,7 +245,7 @@ class BalancerLoop:
             return resting
         here = TopicPartition(READINGS, number)
         log_begin = (await self.consumer.beginning_offsets([here]))[here]
-        self._ends[number] = (await self.consumer.end_offsets([here]))[here]  # how far behind it is, before any fetch
+        self._backlog.note_end(number, (await self.consumer.end_offsets([here]))[here])
         settings = self._settings
         return await acquire(self._store, number, settings.instance, settings.checkpoints, self._archive, log_begin)
 
