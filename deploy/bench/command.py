@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from deploy.bench import drain, ingest, kernel, latency, peers, plot, recompute, restart, scale, signals
+from deploy.bench import drain, forecast, ingest, kernel, latency, peers, plot, recompute, restart, scale, signals
 from deploy.bench import round as one_round
 from deploy.cache_folder import kernel_cache_folder
 
@@ -28,5 +28,5 @@ def _bench() -> None:
     os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache_folder()))
 
 
-for _part in (kernel, drain, one_round, ingest, latency, restart, scale, peers, recompute, signals, plot):
+for _part in (kernel, drain, one_round, ingest, latency, restart, scale, peers, recompute, signals, forecast, plot):
     _part.register(bench)

@@ -47,7 +47,6 @@ def evaluate(
     # Before any kernel is imported: where `bilans up` keeps the compiled ones. Compiling them takes most of a minute.
     os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache_folder()))
     from deploy.forecast.report import last_line, scores_by_horizon, table_of
-    from shared.forecast.history import History
     from shared.forecast.walk_forward import newest_weeks, walk_forward
 
     began_s = time.perf_counter()
@@ -66,7 +65,7 @@ def evaluate(
     if zone not in zones:
         raise BilansError(f"There is no zone {zone!r}.", f"Zones are {', '.join(zones[:5])} …")
     only = slice(zones.index(zone), zones.index(zone) + 1)
-    history = History(whole.first_s, whole.demand_wh[only], whole.supply_wh[only], whole.known[only])
+    history = whole.of(only)
     first, end = newest_weeks(history, weeks)
     console = Console(stderr=True)
 

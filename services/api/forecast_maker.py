@@ -12,12 +12,12 @@ import numpy as np
 from services.api.forecast_history import ForecastHistory
 from services.api.forecast_store import ZonesForecast
 from services.api.topology_terms import TopologyTerms
+from shared.forecast.all_zones import issue_all
 from shared.forecast.calendar import calendar_of
 from shared.forecast.errors import DayErrors, NaiveForecasts, day_ahead_issue, day_errors
 from shared.forecast.history import DAY_S, History, Whole
-from shared.forecast.issue import calendar_days, issue, why_none
-from shared.forecast.model import HORIZON_QUARTERS, Model, learn
-from shared.forecast.profiles import make_profiles
+from shared.forecast.issue import calendar_days, why_none
+from shared.forecast.model import HORIZON_QUARTERS, Model
 from shared.instants import local_day, local_midnight
 from shared.limits import MEMORY_S, QUARTER_S
 
@@ -85,11 +85,10 @@ class ForecastMaker:
         if all(reason):
             nothing = np.zeros((history.zones, HORIZON_QUARTERS, 3), np.int64)
             return Made(quarter_s, ZonesForecast(zone_id, nothing, reason), {})
-        profiles = make_profiles(history, calendar)
         day, known = local_day(quarter_s), int(history.known.sum())
-        if self._model is None or self._learnt is None or self._learnt[0] != day or known > _GROWTH * self._learnt[1]:
-            self._model, self._learnt = learn(profiles, calendar, quarter), (day, known)
-        issued = issue(history, profiles, calendar, self._model, quarter)
+        if self._learnt is None or self._learnt[0] != day or known > _GROWTH * self._learnt[1]:
+            self._model, self._learnt = None, (day, known)
+        issued, self._model = issue_all(history, quarter, self._model)
         zones = ZonesForecast(zone_id, issued.power_w, list(issued.reason))
         return Made(quarter_s, zones, _errors(history, zone_id, kept, quarter_s))
 

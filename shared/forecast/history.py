@@ -69,6 +69,10 @@ class History:
         """Where quarter number `quarter` begins, seconds since 1970."""
         return self.first_s + quarter * QUARTER_S
 
+    def of(self, zones: slice) -> "History":
+        """The history of some zones."""
+        return History(self.first_s, self.demand_wh[zones], self.supply_wh[zones], self.known[zones])
+
     def until(self, quarter: int) -> "History":
         """The same history of which nothing from number `quarter` on is known."""
         known = self.known.copy()

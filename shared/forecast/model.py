@@ -52,7 +52,7 @@ class Model:
     error_wh: Real
     """[Z, BLOCKS, HOURS, 3] quantiles of what came less what was forecast, by local hour; Wh a quarter."""
 
-    def of(self, zones: Mask) -> "Model":
+    def of(self, zones: slice | Mask) -> "Model":
         """The model of some zones."""
         return Model(self.origin, self.weights[zones], self.error_wh[zones])
 

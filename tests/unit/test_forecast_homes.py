@@ -44,7 +44,7 @@ def test_the_history_is_what_the_registers_say(homes: tuple[list[str], History])
 def test_a_day_ahead_it_is_a_sixth_better_than_the_better_naive_one(homes: tuple[list[str], History]) -> None:
     """What is measured is 20 %; what must be shown is 10 %."""
     _, whole = homes
-    history = History(whole.first_s, whole.demand_wh[:1], whole.supply_wh[:1], whole.known[:1])
+    history = whole.of(slice(0, 1))
     walk = walk_forward(history, *newest_weeks(history, 13))
     scores = scores_by_horizon(walk, 0)
     day_ahead = scores["day-ahead"]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.forecast.all_zones import issue_all
 from shared.forecast.calendar import calendar_of
 from shared.forecast.history import DAY_QUARTERS, DAY_S, History, Real
 from shared.forecast.issue import Issued, calendar_days, issue, known_days
@@ -78,13 +79,14 @@ def test_quantiles_are_in_order(seed: int, quarter: int) -> None:
 
 
 def test_a_zone_is_forecast_as_if_it_were_alone() -> None:
-    history = made_history(zones=10)  # more than are learnt at once
+    history = made_history(zones=70, days=8)  # more than are learnt, and more than are forecast at once
     quarter = history.quarters
-    together = issued(history, quarter).power_w
-    for zone in (0, 9):
+    together, model = issue_all(history, quarter, None)
+    for zone in (0, 63, 64, 69):
         only = slice(zone, zone + 1)
-        alone = History(FIRST_S, history.demand_wh[only], history.supply_wh[only], history.known[only])
-        assert np.abs(issued(alone, quarter).power_w - together[only]).max() <= 1
+        assert np.abs(issued(history.of(only), quarter).power_w - together.power_w[only]).max() <= 1
+    again, _ = issue_all(history, quarter, model)
+    assert np.array_equal(again.power_w, together.power_w)
 
 
 def test_what_always_comes_again_is_forecast() -> None:
