@@ -39,12 +39,6 @@ ForecasterOf = Callable[[str], Forecaster | None]
 """The forecasts that were issued for a zone, for its baseline."""
 
 
-def no_forecaster(zone: str) -> Forecaster | None:
-    """There are none."""
-    del zone
-    return None
-
-
 class FlexibilityOrders:
     """Takes orders and takes them back."""
 

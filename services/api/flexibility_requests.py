@@ -1,7 +1,7 @@
 """A request becomes an offer: what can be held at least cost is worked out, and reserved, in one transaction."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import numpy as np
@@ -99,7 +99,8 @@ class FlexibilityRequests:
             return
         await self._insert(connection, request_id, asked, RequestStatus.OFFERED)
         offer_id = str(uuid4())
-        expires_at = self._expires_at(asked, wall, now_s)
+        ends_s = offer_ends_s(asked, wall, None if self._clock == "event" else now_s, self._offer_s)
+        expires_at = datetime.fromtimestamp(ends_s, UTC)
         cost = cost_of(selection.power_w, situation.problem.cost.tolist())
         await connection.execute(
             flexibility_offer.insert().values(
@@ -120,7 +121,7 @@ class FlexibilityRequests:
             RequestStatus.OFFERED,
             kw=kilowatts(selection.held_w),
             cost=money(cost),
-            expires_at=format_instant(int(expires_at.timestamp())),
+            expires_at=format_instant(ends_s),
             assets=int(selection.power_w.any(axis=1).sum()),
             method=selection.method,
             room_kw=kilowatts(situation.problem.target_w),
@@ -156,12 +157,14 @@ class FlexibilityRequests:
             **{"from": format_instant(asked.from_s), "to": format_instant(asked.to_s)},
         )
 
-    def _expires_at(self, asked: Asked, wall: datetime, now_s: int) -> datetime:
-        """When the offer ends, wall time; where now is wall time too, before its period begins."""
-        latest = wall.replace(microsecond=0) + timedelta(seconds=self._offer_s)
-        if self._clock == "wall" and asked.from_s > now_s:
-            return min(latest, datetime.fromtimestamp(asked.from_s, UTC))
-        return latest
+
+def offer_ends_s(asked: Asked, wall: datetime, now_s: int | None, offer_s: int) -> int:
+    """When an offer ends that is made at `wall`, wall time in seconds since 1970: `offer_s` later.
+
+    Where now is wall time too (`now_s`; None: it is not), no later than its period begins, if that is to come.
+    """
+    latest_s = int(wall.timestamp()) + offer_s
+    return min(latest_s, asked.from_s) if now_s is not None and asked.from_s > now_s else latest_s
 
 
 async def close_offer(connection: AsyncConnection, request_id: str, offer_id: str, status: OfferStatus) -> None:

@@ -29,12 +29,6 @@ ForecastOf = Callable[[str], MiddleForecast | None]
 """The newest forecast of a zone."""
 
 
-def no_forecast(zone: str) -> MiddleForecast | None:
-    """There is none."""
-    del zone
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class ZoneProspects:
     """Some zones in some windows, a row a zone."""

@@ -56,8 +56,8 @@ def _checked(folder: Path, stations: list[str]) -> Any:
     return check_folder(folder)
 
 
-async def tell(settings: Settings, stations: list[str]) -> None:
-    """Tells what balancers would: at NOW_S each station imports NET_W, and every battery is half full."""
+async def tell(settings: Settings, stations: list[str], now_s: int = NOW_S) -> None:
+    """Tells what balancers would: at `now_s` each station imports NET_W, and every battery is half full."""
     connection = await connect(settings.database_url, application_name="test")
     contents = await connection.fetch(
         "SELECT partition, slot FROM series_identity WHERE register = $1 ORDER BY partition, slot",
@@ -70,14 +70,14 @@ async def tell(settings: Settings, stations: list[str]) -> None:
         for partition in range(PARTITIONS):
             slots = [row["slot"] for row in contents if row["partition"] == partition]
             key = f"{partition}|0".encode()
-            await producer.send_and_wait(METERS, _contents(slots), key=key, partition=0)
+            await producer.send_and_wait(METERS, _contents(slots, now_s), key=key, partition=0)
             for station in stations:
                 record = replace(
                     RECORD,
                     zone=station,
                     partition=partition,
-                    now_s=NOW_S,
-                    newest_s=NOW_S,
+                    now_s=now_s,
+                    newest_s=now_s,
                     meters=3,
                     heard=3,
                     withdrawn_w=NET_W // PARTITIONS,
@@ -89,11 +89,11 @@ async def tell(settings: Settings, stations: list[str]) -> None:
         await producer.stop()
 
 
-def _contents(slots: list[int]) -> bytes:
+def _contents(slots: list[int], now_s: int) -> bytes:
     table = pa.table(
         {
             "slot": pa.array(slots, pa.int32()),
-            "ts": pa.array([NOW_S] * len(slots)).cast(pa.timestamp("s", tz="UTC")),
+            "ts": pa.array([now_s] * len(slots)).cast(pa.timestamp("s", tz="UTC")),
             "value": pa.array([5000] * len(slots), pa.int64()),
             "cadence_s": pa.array([900] * len(slots), pa.int32()),
         }

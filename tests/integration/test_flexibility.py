@@ -25,7 +25,7 @@ from shared.kafka_client import make_consumer
 from shared.settings import Settings, read_settings
 from shared.topics import DISPATCH, ensure_topics
 from tests.integration.api_process import Api, running_api
-from tests.integration.flexible_cluster import Dso, load, tell
+from tests.integration.flexible_cluster import NOW_S, Dso, load, tell
 
 STATIONS = [f"S{number}" for number in range(1, 14)]
 """A test takes one of its own."""
@@ -379,6 +379,21 @@ async def test_a_crash_between_any_two_steps_loses_no_order_and_sends_none_twice
     assert (len({message["id"] for message in messages}), messages[-1]) == (4, messages[0])
     steps = (await dso.get(f"requests/{order['request']}/audit"))["rows"]
     assert [row["step"] for row in steps] == ["requested", "offered", "accepted", "dispatched"]
+
+
+async def test_time_ends_what_was_not_ordered_and_delivers_what_was(dso: Dso, settings: Settings) -> None:
+    """The last of all, since now goes on by three hours."""
+    waiting = await dso.ask(1)
+    offered = await dso.ask(2)
+    order = await dso.order(offered["offer"], 2)
+    await tell(settings, [dso.zone], NOW_S + 3 * 3600)
+    await until(lambda found: found["status"] == "delivered", lambda: dso.get(f"orders/{order['id']}"))
+    await until(lambda found: found["status"] == "expired", lambda: dso.get(f"requests/{waiting['id']}"))
+    late = await dso.post(f"offers/{waiting['offer']['id']}/order", {"kw": 1})
+    assert (late.status_code, "expired" in late.json()["detail"]) == (409, True)
+    nothing_left = await dso.post(f"orders/{order['id']}/cancel")
+    assert (nothing_left.status_code, "last window has begun" in nothing_left.json()["detail"]) == (409, True)
+    assert (await dso.post("requests", dso.body(1), key=str(uuid4()))).status_code == 422
 
 
 async def dispatched(settings: Settings) -> list[Any]:
