@@ -30,6 +30,8 @@ _BATCH = 500
 _LOOK_S = 0.5
 """Orders of other instances, and what a crash left, are found within this; an order of this one is sent at once."""
 _RETRY_S = 1.0
+_STOP_S = 2.0
+"""While Kafka is away a producer would wait for it for ten seconds before it ends."""
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +70,9 @@ class DispatchSender:
                 await asyncio.sleep(_RETRY_S)
             finally:
                 if producer is not None:
-                    await producer.stop()
+                    # What it may still hold stands in the outbox too.
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(producer.stop(), _STOP_S)
 
     async def send_all(self, producer: AIOKafkaProducer) -> int:
         """Sends what stands in the outbox; how many messages."""
