@@ -1,6 +1,7 @@
 """Forecasts of a running system: from readings that went through ingest, and what they were worth days later."""
 
 import math
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 
 from services.api.forecast_models import ForecastAnswer
 from shared.instants import format_instant, parse_instant
-from tests.system import SystemUnderTest, running_bilans
+from tests.system import ENVIRONMENT, SystemUnderTest, bilans_command, running_bilans
 
 BEGIN = datetime(2026, 5, 4, 22, tzinfo=UTC)  # a local midnight
 ISSUED_S_MAX = 30
@@ -101,6 +102,13 @@ def test_a_zone_is_forecast_and_the_forecast_held_to_what_came(system: SystemUnd
     ]
     naive_kw = [abs(before - came) for before, came in zip(day_before_kw, came_kw, strict=True)]
     assert second["naive_mae_kw"] == pytest.approx(sum(naive_kw) / 96, abs=0.01)
+
+    # What was published is also what `bilans forecast evaluate` works from.
+    command = bilans_command("forecast", "evaluate", "--data-dir", str(system.data_dir), "--weeks", "1", "--json")
+    told = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, timeout=60)
+    line = orjson.loads(told.stdout)
+    assert (line["zone"], line["horizons"]["0-1_h"]["windows"]) == ("C", 6 * 8 * 4)  # a week is kept to learn from
+    assert line["horizons"]["day-ahead"]["daily_mae_kw"] > line["horizons"]["day-ahead"]["mae_kw"]
 
 
 def test_an_unknown_zone_is_a_problem(system: SystemUnderTest) -> None:
