@@ -275,8 +275,9 @@ async def test_a_stopped_topic_is_announced_in_both_languages(page: Page, fed: S
 
 async def test_a_telephone_shows_it_without_scrolling_sideways(page: Page, fed: SystemUnderTest) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
-    await page.goto("/#zone/STATION-1")
+    await page.goto("/#zone/STATION-3")
     await expect(row(page, "STATION-1").locator("td.import")).to_have_text("25.0", timeout=LIVE_MS)
+    await expect(page.locator("#envelope")).to_be_visible()
     for part in ("html", "#panel"):
         assert await page.locator(part).evaluate("element => element.scrollWidth - element.clientWidth") <= 0, part
 

@@ -3,12 +3,14 @@ import { formatClock, formatNumber, secondsOf } from "./figures.js";
 import { say } from "./words.js";
 import { limitKw } from "./zone_store.js";
 
+const WARNING = ["amber", "red"];
 const NEAR = 0.8; // of a limit: what makes a zone amber (design section 4)
 
 // Null when nothing is expected, and when it is there already. `rowAt` gives the forecast's row of a window, or null.
+// The signals are asked for now and then, the live view tells the state at once: with green there is nothing to expect.
 export function expectationText(zone, signals, rowAt) {
   const start = secondsOf(signals?.expected_at);
-  if (start === null || isNear(zone.live)) return null;
+  if (start === null || !WARNING.includes(zone.live?.state) || isNear(zone.live)) return null;
   const time = formatClock(start);
   const flow = nearLimit(zone, rowAt(start));
   return flow === null ? say("expected_near", { time }) : say(`expected_${flow.way}`, { time, kw: formatNumber(flow.kw, 1) });
