@@ -22,7 +22,7 @@ from services.balancer.newest_messages import newest_messages, next_turn
 from services.balancer.partition import Partition
 from shared.balance.live import LiveColumn, live_zones
 from shared.clock import Clock
-from shared.limits import QUARTER_S
+from shared.limits import LIVE_RECORD_S_MAX, QUARTER_S
 from shared.live_record import LiveRecord, encode_live_record
 from shared.topics import LIVE
 from shared.topology.index import FOREVER_S
@@ -34,6 +34,8 @@ _SHARE = 10
 """A tenth of the time goes into telling at most, of all partitions together; for the pulse half of it."""
 _PULSE_S = 1.0
 """All zones are told at least so often, so that a reader can tell a quiet zone from a dead balancer."""
+_CATCHING_UP_PULSE_S = LIVE_RECORD_S_MAX - 1.0
+"""A balancer that catches up with its log tells very many zones less often, but before a reader gives them up."""
 _METERS_S = 1.0
 """The newest readings are told so often where new ones came: signals are told once a second (design section 4)."""
 _METERS_SHARE = 20
@@ -72,13 +74,19 @@ class LivePublisher:
         self._event_mode = event_mode
         self._told: dict[int, _Told] = {}
 
-    def due(self, partition: Partition) -> bool:
-        """Whether it is time to tell of the partition: after a change, or for the pulse."""
+    def due(self, partition: Partition, *, behind: bool = False) -> bool:
+        """Whether it is time to tell of the partition: after a change, or for the pulse.
+
+        `behind`: the balancer catches up with its log.
+        """
         told = self._told.setdefault(partition.number, _Told())
         since_s = time.monotonic() - told.at_s
         cost_s = sum(one.cost_s for one in self._told.values())
         # Nor may the pulse of very large partitions leave no time for readings.
-        return since_s >= max(_PULSE_S, 2 * cost_s) or (
+        pulse_s = max(_PULSE_S, 2 * cost_s)
+        if behind:
+            pulse_s = max(pulse_s, min(_SHARE * cost_s, _CATCHING_UP_PULSE_S))
+        return since_s >= pulse_s or (
             since_s >= max(_CHANGE_S, _SHARE * cost_s) and partition.next_offset != told.offset
         )
 

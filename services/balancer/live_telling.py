@@ -23,11 +23,18 @@ _log = logging.getLogger(__name__)
 class LiveTelling:
     """Asks each partition in turn, and sends what is due."""
 
-    def __init__(self, publisher: LivePublisher, in_worker: InWorker, owned: Callable[[], Iterable[Partition]]) -> None:
-        """`owned` gives the partitions that are owned now."""
+    def __init__(
+        self,
+        publisher: LivePublisher,
+        in_worker: InWorker,
+        owned: Callable[[], Iterable[Partition]],
+        behind: Callable[[], bool],
+    ) -> None:
+        """`owned` gives the partitions that are owned now; `behind` says whether they catch up with their log."""
         self._publisher = publisher
         self._in_worker = in_worker
         self._owned = owned
+        self._behind = behind
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -35,7 +42,7 @@ class LiveTelling:
             owned = list(self._owned())
             self._publisher.forget_all_but({partition.number for partition in owned})
             for partition in owned:
-                if not partition.replaying and self._publisher.due(partition):
+                if not partition.replaying and self._publisher.due(partition, behind=self._behind()):
                     await self._tell(partition)
             await asyncio.sleep(_LOOK_S)
 

@@ -96,7 +96,7 @@ class BalancerLoop:
         self.consumer = make_consumer(settings, group="bilans-balancer")
         self._producer = make_producer(settings)
         publisher = LivePublisher(self._producer, clock, event_mode=settings.clock == "event")
-        self._telling = LiveTelling(publisher, self._in_worker, self._partitions_owned)
+        self._telling = LiveTelling(publisher, self._in_worker, self._partitions_owned, lambda: self.behind)
         self._writer = FlushWriter(self._store)
         self._archive = Archive(settings.archive)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="kernel")
