@@ -11,7 +11,7 @@ import { limitKw } from "./zone_store.js";
 /* global uPlot */
 
 const WINDOW_S = 900;
-const FETCH_EVERY_MS = 10_000;
+const FETCH_EVERY_MS = 5000;
 const OLD_S = 2 * 3600; // a forecast is issued each quarter of an hour: one of two hours ago is not the newest
 const FIGURES = ["p10_kw", "p50_kw", "p90_kw"];
 
@@ -21,10 +21,10 @@ export class ForecastChart {
   #zone = null;
   #now = null;
   #forecast;
+  #askedAt = null;
 
   constructor(onProblem) {
-    const ask = (zone) => askJson(`v1/zones/${encodeURIComponent(zone)}/forecast`);
-    this.#forecast = new ZoneAnswer(ask, FETCH_EVERY_MS, () => this.draw(this.#now), onProblem);
+    this.#forecast = new ZoneAnswer((zone) => this.#ask(zone), FETCH_EVERY_MS, () => this.draw(this.#now), onProblem);
     keepFitting(this.#place, () => this.#plot, () => this.remake());
   }
 
@@ -45,10 +45,10 @@ export class ForecastChart {
   draw(now) {
     this.#now = now;
     const rows = this.#rows;
+    const issued = secondsOf(this.#forecast.answer?.issued_at);
+    if (isQuarterLater(issued ?? this.#askedAt, now)) this.refresh(); // there should be a newer one
     setHidden(this.#place, rows.length === 0);
     if (rows.length === 0) return this.#say(this.#whyNone());
-    const issued = secondsOf(this.#forecast.answer.issued_at);
-    if (now !== null && issued + WINDOW_S <= now) this.refresh(); // there should be a newer one
     setClass(this.#place, "outdated", now !== null && issued + OLD_S < now);
     this.#plot ??= this.#make();
     const data = columns(rows);
@@ -61,6 +61,11 @@ export class ForecastChart {
     this.#plot?.destroy();
     this.#plot = null;
     if (this.#zone) this.draw(this.#now);
+  }
+
+  #ask(zone) {
+    this.#askedAt = this.#now;
+    return askJson(`v1/zones/${encodeURIComponent(zone)}/forecast`);
   }
 
   get #rows() {
@@ -128,6 +133,10 @@ export class ForecastChart {
   #issued() {
     return say("forecast_issued", { time: formatMoment(secondsOf(this.#forecast.answer.issued_at)) });
   }
+}
+
+function isQuarterLater(before, now) {
+  return now !== null && Math.floor(before / WINDOW_S) < Math.floor(now / WINDOW_S);
 }
 
 // The last window gets its end, so that its step has a width.

@@ -37,11 +37,16 @@ export class ZoneOrders {
   async #outcome(order, read) {
     const known = this.#outcomes.get(order.id);
     const asked = performance.now();
-    if (known?.read === read && known.status === order.status && this.#now() >= secondsOf(order.to)) {
+    if (known?.read === read && known.status === order.status && isOver(order, known.outcome, this.#now())) {
       if (UNCHANGING.includes(order.status) || asked - known.asked < OUTCOME_KEPT_MS) return known;
     }
     return { read, status: order.status, asked, outcome: await read(order.id) };
   }
+}
+
+// The last windows are told a moment after the period has ended.
+function isOver(order, outcome, now) {
+  return now >= secondsOf(order.to) && (outcome.windows ?? []).every((window) => window.delivered_kw !== null);
 }
 
 async function windowByWindow(order) {
