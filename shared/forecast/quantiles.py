@@ -9,22 +9,38 @@ LEVELS = (0.1, 0.5, 0.9)
 HOURS = 24
 _HOURS_TOGETHER = 3
 _MEDIAN_BELIEVED = 0.5
+_Z_P90 = 1.2815515655446004
+"""P90 of the normal distribution."""
 
 
-def error_quantiles(error_wh: Real, weight: Real, local_hour: Whole) -> Real:
+def error_quantiles(error_wh: Real, weight: Real, local_hour: Whole, days: Real) -> Real:
     """[Z, HOURS, 3] the quantiles of errors [Z, n, m], each with its weight; 0 where an hour has none with any weight.
 
     Those of a local hour are taken with those of the hours before and after it. Errors lean to one side by day, but by
     how much is known only roughly: half of their median is believed (on the homes, all of it costs 1 % of the error at
-    cluster level, none of it 1 % of that of single homes).
+    cluster level, none of it 1 % of that of single homes). The fewer `days` [Z] they are of, the wider are the others.
     """
     quantiles = np.zeros((len(error_wh), HOURS, len(LEVELS)))
     for hour in range(HOURS):
         near = (local_hour - hour + 1) % HOURS < _HOURS_TOGETHER
         quantiles[:, hour] = _quantiles(error_wh[:, near], weight[:, near])
     low, middle, high = np.moveaxis(quantiles, -1, 0)
+    wider = widening(days)[:, None]
+    low[:] = np.minimum(low * wider, low)
+    high[:] = np.maximum(high * wider, high)
     middle[:] = np.clip(_MEDIAN_BELIEVED * middle, low, high)
     return quantiles
+
+
+def widening(days: Real) -> Real:
+    """[Z] how much further than the P90 of so many days' errors the P90 of another day's lies: Student's distribution.
+
+    By the expansion of Abramowitz and Stegun 26.7.5; errors of one day count as one, since they have one weather.
+    """
+    days = np.maximum(days, 2.0)
+    freedom, z = days - 1, _Z_P90
+    student = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    return np.asarray(student / z * np.sqrt(1 + 1 / days), np.float64)
 
 
 def _quantiles(values: Real, weight: Real) -> Real:

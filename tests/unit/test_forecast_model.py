@@ -13,7 +13,7 @@ from shared.forecast.history import DAY_QUARTERS, DAY_S, History, Real
 from shared.forecast.issue import Issued, calendar_days, issue, known_days
 from shared.forecast.model import HORIZON_QUARTERS, learn
 from shared.forecast.profiles import make_profiles
-from shared.forecast.quantiles import error_quantiles
+from shared.forecast.quantiles import error_quantiles, widening
 
 FIRST_S = 20_500 * DAY_S  # 2026-02-16, so that the clock changes on day 41
 DAYS = 30
@@ -162,11 +162,37 @@ def test_levels_beside_a_plain_sum() -> None:
 def test_quantiles_beside_a_plain_search(errors: list[tuple[int, float]]) -> None:
     values = np.array([[[float(value)] for value, _ in errors]])
     weights = np.array([[[weight] for _, weight in errors]])
-    found: Real = error_quantiles(values, weights, np.full(values.shape[1:], 7))
-    low, high = (_plain_quantile(errors, level) for level in (0.1, 0.9))
+    found: Real = error_quantiles(values, weights, np.full(values.shape[1:], 7), np.array([4.0]))
+    wider = float(widening(np.array([4.0]))[0])
+    low, high = _plain_quantile(errors, 0.1), _plain_quantile(errors, 0.9)
+    low, high = min(low, low * wider), max(high, high * wider)
     middle = min(max(_plain_quantile(errors, 0.5) / 2, low), high)
     assert found[0, 8].tolist() == [low, middle, high]
     assert not found[0, 9].any()  # two hours away
+
+
+def test_few_days_make_it_wider_as_student_says() -> None:
+    """P90 of Student's distribution with 3, 10 and 90 degrees of freedom is 1.638, 1.372 and 1.291 (any table)."""
+    expected = [t / 1.2816 * (1 + 1 / days) ** 0.5 for t, days in ((1.638, 4), (1.372, 11), (1.291, 91))]
+    assert widening(np.array([4.0, 11.0, 91.0])).tolist() == pytest.approx(expected, rel=0.01)
+
+
+def test_a_few_days_are_not_overrated() -> None:
+    """Four days of clouds that come and go by chance: better than what was yesterday, and unsure enough."""
+    inside, errors, naive_errors = [], [], []
+    for seed in range(6):
+        history = made_history(seed, zones=8, days=40)
+        quarter = 38 * DAY_QUARTERS
+        known = history.known.copy()
+        known[:, : quarter - 4 * DAY_QUARTERS - 8] = False
+        power_w = issued(replace(history, known=known), quarter).power_w
+        came_w = history.net_wh[:, quarter:] * 4
+        yesterday_w = np.tile(history.net_wh[:, quarter - DAY_QUARTERS : quarter] * 4, 2)
+        inside.append(((power_w[..., 0] <= came_w) & (came_w <= power_w[..., 2])).mean())
+        errors.append(np.abs(power_w[..., 1] - came_w).mean())
+        naive_errors.append(np.abs(yesterday_w - came_w).mean())
+    assert 0.7 < np.mean(inside) < 0.95
+    assert np.mean(errors) < np.mean(naive_errors)
 
 
 def _plain_quantile(errors: list[tuple[int, float]], level: float) -> float:
