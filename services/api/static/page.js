@@ -126,7 +126,7 @@ function drawNow() {
   tree.draw();
   const zone = store.zones.get(tree.selected);
   if (!zone) return;
-  panel.draw(zone, expectationText(zone, signals.answer, (start) => forecast.rowAt(start)), signals.answer?.expected_at);
+  panel.draw(zone, expectationText(zone, signals.answer, (start) => forecast.rowAt(start)));
   chart.draw(store.at);
   forecast.draw(store.at);
   envelope.draw(signals);

@@ -6,6 +6,7 @@ import { knows, say } from "./words.js";
 import { isKnown } from "./zone_store.js";
 
 const WINDOW_S = 900;
+const INSTANT = /\d{4}-\d\d-\d\dT/;
 
 export class ZonePanel {
   #store;
@@ -20,16 +21,16 @@ export class ZonePanel {
     byId("panel-state").append(this.#light);
   }
 
-  // `expected` says in words that a limit is expected to come near, from the instant `expectedAt` on; null for neither.
-  draw(zone, expected, expectedAt) {
+  // `expected` says in words when a limit is expected to come near; null when it is not.
+  draw(zone, expected) {
     const { live } = zone;
     const state = live?.state ?? "stale";
     setText(byId("panel-name"), zone.name);
     setText(byId("panel-path"), [kindWord(zone.kind), this.#store.path(zone).slice(0, -1).join(" › ")].filter(Boolean).join(" · "));
     showLight(this.#light, state, say(state));
     setClass(byId("panel"), "old", state === "stale");
-    // What the API says of that instant is said in the page's own words.
-    this.#reasons((live?.reasons ?? []).filter((reason) => expected === null || !reason.includes(expectedAt)));
+    // A reason that names an instant is the forecast's: it is said in the page's own words, and local time.
+    this.#reasons((live?.reasons ?? []).filter((reason) => expected === null || !INSTANT.test(reason)));
     setHidden(byId("expected"), expected === null);
     setText(byId("expected"), expected ?? "");
     this.#main.show(headlines(live));
