@@ -53,7 +53,7 @@ async def tell(system: RunningSystem, rural_week: Path) -> None:
     console = Console(stderr=True, highlight=False)
     assets = _assets_of(rural_week)
     async with httpx.AsyncClient(base_url=system.api, timeout=30) as api:
-        dso = Dso(api, STATION, lambda line: console.print(f"  {line}", soft_wrap=True))
+        dso = Dso(api, STATION, _HISTORY_UNTIL_S, lambda line: console.print(f"  {line}", soft_wrap=True))
 
         def note(order: str, setpoints: int) -> None:
             console.print(f"       the assets took {setpoints} set-points of {order} and acknowledged them")

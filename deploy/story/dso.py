@@ -32,10 +32,11 @@ class Ordered:
 class Dso:
     """What the DSO does in the story."""
 
-    def __init__(self, api: httpx.AsyncClient, zone: str, say: Callable[[str], None]) -> None:
-        """`say` takes each step as a line for people."""
+    def __init__(self, api: httpx.AsyncClient, zone: str, since_s: int, say: Callable[[str], None]) -> None:
+        """It looks from the instant `since_s` on; `say` takes each step as a line for people."""
         self._api = api
         self._zone = zone
+        self._since_s = since_s
         self._say = say
         self.states: list[str] = []
         """The zone's states as they followed one another."""
@@ -44,7 +45,8 @@ class Dso:
         """Tells each change of the zone's state, until cancelled."""
         while True:
             signals = await self._get(f"/v1/zones/{self._zone}/signals")
-            if not self.states or self.states[-1] != signals["state"]:
+            begun = signals["at"] is not None and parse_instant(signals["at"]) >= self._since_s
+            if begun and (not self.states or self.states[-1] != signals["state"]):
                 self.states.append(signals["state"])
                 reasons = "; ".join(signals["reasons"]) or "within its limits"
                 self._say(f"{clock_of(signals['at'])}  {self._zone} is {colour(signals['state'])}: {reasons}")
