@@ -53,7 +53,10 @@ def test(
 
 def _run_faults(tier: str, arguments: list[str]) -> int:
     # The variable is read by tests/faults/tier.py; without it nobody collects the fault runs.
-    return _run(["-m", "pytest", "tests/simulation", "tests/faults", "-v", *arguments], {"BILANS_TEST_FAULTS": tier})
+    return _run(
+        ["-m", "pytest", "tests/simulation", "tests/faults", "tests/bench", "-v", *arguments],
+        {"BILANS_TEST_FAULTS": tier},
+    )
 
 
 def _passes(name: str, command: list[str]) -> bool:

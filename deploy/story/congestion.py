@@ -1,7 +1,8 @@
 """The story of a congestion: noon PV pushes a station's transformer backwards past its limit, and flexibility holds it.
 
-The week goes by as fast as it can, for history; then it comes again, and its Wednesday is told: amber (by the forecast,
-hours before), red, the DSO asks and orders, storages charge and PV is curtailed, green again, delivery is measured.
+The week goes by as fast as it can, for history; then it comes again, and its Wednesday is told. In the morning the DSO
+buys room: storages give energy before the sun would fill them. Amber by the forecast, then red: a transformer stands
+an hour of that, then the DSO asks and orders, storages charge and PV is curtailed, green again, delivery is measured.
 """
 
 import asyncio
@@ -24,25 +25,31 @@ from deploy.story.stretches import Stretch, in_stretches, whole_instants
 from shared.instants import parse_instant
 
 STATION = "LV1.101"
-_HISTORY_UNTIL_S = parse_instant("2016-06-15T00:00:00Z")
-_MORNING_UNTIL_S = parse_instant("2016-06-15T09:00:00Z")
-_NOON_UNTIL_S = parse_instant("2016-06-15T11:15:00Z")
-_ORDER_UNTIL_S = parse_instant("2016-06-15T15:00:00Z")
+_HISTORY_UNTIL_S = parse_instant("2016-06-15T04:00:00Z")
+_ROOM_FROM_S, _ROOM_TO_S = parse_instant("2016-06-15T05:30:00Z"), parse_instant("2016-06-15T07:30:00Z")
+_ROOM_KW = 60
+_ROOM_ASKED_S = parse_instant("2016-06-15T04:45:00Z")
+"""Some readings after the fast stretch: every asset is heard again."""
+_ASKS_AT_S = parse_instant("2016-06-15T11:00:00Z")
+_RELIEF_FROM_S, _RELIEF_TO_S = parse_instant("2016-06-15T11:15:00Z"), parse_instant("2016-06-15T14:45:00Z")
 _STRETCHES = [
     Stretch(_HISTORY_UNTIL_S, None),
-    Stretch(_MORNING_UNTIL_S, 1800.0),
-    Stretch(_NOON_UNTIL_S, 120.0),
-    Stretch(_ORDER_UNTIL_S, 360.0),
+    Stretch(_ROOM_FROM_S, 180.0),
+    Stretch(parse_instant("2016-06-15T08:30:00Z"), 600.0),
+    Stretch(parse_instant("2016-06-15T11:30:00Z"), 180.0),
+    Stretch(parse_instant("2016-06-15T16:00:00Z"), 360.0),
     Stretch(None, 900.0),
 ]
-_SAYS = {
-    _HISTORY_UNTIL_S: "nine days go by as fast as they can: history for forecast and baseline …",
-    _MORNING_UNTIL_S: "Wednesday morning, half an hour a second …",
-    _NOON_UNTIL_S: "towards noon, two minutes a second …",
-    _ORDER_UNTIL_S: "the afternoon, six minutes a second …",
-    None: "the story is told; the week goes on, a quarter of an hour a second. Ctrl-C ends it.",
-}
-_RED_S, _GREEN_S, _MEASURED_S = 300.0, 180.0, 120.0
+_SAYS = [
+    "nine days go by as fast as they can: history for forecast and baseline …",
+    "Wednesday, three minutes a second …",
+    "the morning, ten minutes a second …",
+    "towards noon, three minutes a second …",
+    "the afternoon, six minutes a second …",
+    "the week goes on, a quarter of an hour a second. Ctrl-C ends it.",
+]
+_WAIT_S = 300.0
+"""Nothing in the story takes longer, on a machine that has the time."""
 
 
 async def tell(system: RunningSystem, rural_week: Path) -> None:
@@ -73,12 +80,19 @@ async def tell(system: RunningSystem, rural_week: Path) -> None:
 
 
 async def _tell(dso: Dso, console: Console) -> None:
-    await dso.wait_for("red", _RED_S)
-    ordered = await dso.ask_and_order(_ORDER_UNTIL_S)
-    await dso.wait_for("green", _GREEN_S)
-    order = await dso.verified(ordered.order["id"], _MEASURED_S)
-    _show(order, console)
-    print(orjson.dumps({"story": "congestion", "zone": STATION, "states": dso.states, "order": order}).decode())
+    await dso.wait_until(_ROOM_ASKED_S, _WAIT_S)
+    room = await dso.ask_and_order("up", _ROOM_KW, _ROOM_FROM_S, _ROOM_TO_S, "room in the storages for noon")
+    await dso.wait_for("red", _WAIT_S)
+    await dso.wait_until(_ASKS_AT_S, _WAIT_S)
+    relief_kw = await dso.relief_kw(_RELIEF_FROM_S, _RELIEF_TO_S)
+    relief = await dso.ask_and_order(
+        "down", relief_kw, _RELIEF_FROM_S, _RELIEF_TO_S, "the transformer was overloaded for an hour"
+    )
+    await dso.wait_for("green", _WAIT_S)
+    orders = [await dso.verified(order["id"], _WAIT_S) for order in (room, relief)]
+    for order in orders:
+        _show(order, console)
+    print(orjson.dumps({"story": "congestion", "zone": STATION, "states": dso.states, "orders": orders}).decode())
 
 
 async def _first_fault(telling: "asyncio.Task[None]", beside: list["asyncio.Task[None]"]) -> None:
@@ -96,7 +110,7 @@ async def _feed(system: RunningSystem, rural_week: Path, assets: FollowingAssets
     weeks = whole_instants(read_ahead(endless_weeks(rural_week / "readings.parquet")))
 
     def begins(stretch: Stretch) -> None:
-        console.print(f"  [dim]{_SAYS[stretch.until_s]}[/dim]")
+        console.print(f"  [dim]{_SAYS[_STRETCHES.index(stretch)]}[/dim]")
 
     try:
         async for chunk in in_stretches(weeks, _STRETCHES, stop, begins):
@@ -134,8 +148,9 @@ def _registers(row: dict[str, str]) -> frozenset[str]:
 
 def _show(order: Document, console: Console) -> None:
     """What was delivered, window by window."""
-    method = (order.get("baseline") or {}).get("method", "")
-    table = Table(title=f"delivered at {STATION}, kW (import positive); baseline: {method}")
+    period = f"{clock_of(order['from'])} to {clock_of(order['to'])}"
+    baseline = order["baseline"]["method"]
+    table = Table(title=f"{order['direction']} {order['kw']:g} kW, {period}: net kW of {STATION}; baseline {baseline}")
     for column in ("window", "baseline", "actual", "ordered", "delivered", "missing", "stage"):
         table.add_column(column, justify="right")
     for window in order["verification"]:

@@ -4,29 +4,18 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from shared.errors import BilansError
 from shared.instants import format_instant, parse_instant
-from shared.limits import QUARTER_S
 
 Document = dict[str, Any]
 
 _LOOK_S = 0.25
 _GOAL = 0.7
 """The DSO wants export back at this part of the limit: well below the 75 % at which amber ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ordered:
-    """An order, and the period that it is for."""
-
-    order: Document
-    from_s: int
-    to_s: int
 
 
 class Dso:
@@ -38,6 +27,7 @@ class Dso:
         self._zone = zone
         self._since_s = since_s
         self._say = say
+        self._now_s = 0
         self.states: list[str] = []
         """The zone's states as they followed one another."""
 
@@ -45,8 +35,8 @@ class Dso:
         """Tells each change of the zone's state, until cancelled."""
         while True:
             signals = await self._get(f"/v1/zones/{self._zone}/signals")
-            begun = signals["at"] is not None and parse_instant(signals["at"]) >= self._since_s
-            if begun and (not self.states or self.states[-1] != signals["state"]):
+            self._now_s = parse_instant(signals["at"]) if signals["at"] else 0
+            if self._now_s >= self._since_s and (not self.states or self.states[-1] != signals["state"]):
                 self.states.append(signals["state"])
                 reasons = "; ".join(signals["reasons"]) or "within its limits"
                 self._say(f"{clock_of(signals['at'])}  {self._zone} is {colour(signals['state'])}: {reasons}")
@@ -60,35 +50,39 @@ class Dso:
                 raise BilansError(f"{self._zone} did not become {state} within {within_s:.0f} s ({self.states}).")
             await asyncio.sleep(_LOOK_S)
 
-    async def ask_and_order(self, to_s: int) -> Ordered:
-        """Asks for as much downward flexibility as brings export back, from the next window to `to_s`; orders it all.
+    async def wait_until(self, instant_s: int, within_s: float) -> None:
+        """Waits until the zone's now has come to an instant. Raises BilansError when it does not."""
+        until_s = time.monotonic() + within_s
+        while self._now_s < instant_s:
+            if time.monotonic() > until_s:
+                raise BilansError(f"It did not become {format_instant(instant_s)} within {within_s:.0f} s.")
+            await asyncio.sleep(_LOOK_S)
 
-        Raises BilansError when nothing is offered.
-        """
+    async def relief_kw(self, from_s: int, to_s: int) -> int:
+        """How much less export is wanted: what flows now, or will by the forecast, less the goal, in whole 5 kW."""
         signals = await self._get(f"/v1/zones/{self._zone}/signals")
-        from_s = parse_instant(signals["at"]) // QUARTER_S * QUARTER_S + QUARTER_S
-        kw = await self._needed_kw(signals, from_s, to_s)
-        asked = {
-            "zone": self._zone,
-            "direction": "down",
-            "kw": kw,
-            "from": format_instant(from_s),
-            "to": format_instant(to_s),
-        }
-        self._say(
-            f"{clock_of(signals['at'])}  the DSO asks for {kw} kW down, "
-            f"{clock_of(format_instant(from_s))} to {clock_of(format_instant(to_s))}"
-        )
+        limit_kw: float = (await self._get(f"/v1/zones/{self._zone}/live"))["export_limit_kw"]
+        export_kw: float = limit_kw - signals["headroom_export_kw"]
+        forecast = await self._get(f"/v1/zones/{self._zone}/forecast")
+        for row in forecast["rows"]:
+            if from_s <= parse_instant(row["window_start"]) < to_s:
+                export_kw = max(export_kw, -row["p50_kw"])
+        return math.ceil((export_kw - _GOAL * limit_kw) / 5) * 5
+
+    async def ask_and_order(self, direction: str, kw: int, from_s: int, to_s: int, why: str) -> Document:
+        """Asks for `kw` over a period and orders all that is offered. Raises BilansError when that is nothing."""
+        start, end = format_instant(from_s), format_instant(to_s)
+        now = clock_of(format_instant(self._now_s))
+        self._say(f"{now}  the DSO asks for {kw} kW {direction}, {clock_of(start)} to {clock_of(end)}: {why}")
+        asked = {"zone": self._zone, "direction": direction, "kw": kw, "from": start, "to": end}
         key = {"Idempotency-Key": f"story-{self._zone}-{from_s}"}
-        request = await self._post("/v1/flexibility/requests", asked, key)
-        offer = request["offer"]
+        offer = (request := await self._post("/v1/flexibility/requests", asked, key))["offer"]
         if offer is None:
             raise BilansError(f"Nothing was offered: {request}.")
         self._say(f"       offered: {offer['kw']:g} kW for {float(offer['cost']):.2f} PLN, until {offer['expires_at']}")
         order = await self._post(f"/v1/flexibility/offers/{offer['id']}/order", {"kw": offer["kw"]}, {})
-        for line in _setpoints_of(order, offer["windows"][0]["window_start"]):
-            self._say(f"       {line}")
-        return Ordered(order, from_s, to_s)
+        self._say(f"       {_setpoints_of(order, start)}")
+        return order
 
     async def verified(self, order_id: str, within_s: float) -> Document:
         """The order once each of its windows is measured. Raises BilansError when that takes longer."""
@@ -101,16 +95,6 @@ class Dso:
             if time.monotonic() > until_s:
                 raise BilansError(f"The order {order_id} is not measured after {within_s:.0f} s: {windows}.")
             await asyncio.sleep(_LOOK_S)
-
-    async def _needed_kw(self, signals: Document, from_s: int, to_s: int) -> int:
-        """Export to come (P10 of the forecast, at least what flows now) less the goal, in whole 5 kW."""
-        limit_kw: float = (await self._get(f"/v1/zones/{self._zone}/live"))["export_limit_kw"]
-        export_kw: float = limit_kw - signals["headroom_export_kw"]
-        forecast = await self._get(f"/v1/zones/{self._zone}/forecast")
-        for row in forecast["rows"]:
-            if from_s <= parse_instant(row["window_start"]) < to_s:
-                export_kw = max(export_kw, -row["p10_kw"])
-        return math.ceil((export_kw - _GOAL * limit_kw) / 5) * 5
 
     async def _get(self, path: str) -> Document:
         return _answer(await self._api.get(path))
@@ -137,8 +121,10 @@ def _answer(answer: httpx.Response) -> Document:
     return document
 
 
-def _setpoints_of(order: Document, window_start: str) -> list[str]:
+def _setpoints_of(order: Document, window_start: str) -> str:
+    """An order's size, and the greatest set-points of its first window."""
     rows = [row for row in order["dispatch"] if row["window_start"] == window_start]
-    shown = [f"{row['asset']} {row['setpoint_kw']:+g} kW" for row in rows[:6]]
-    rest = f" and {len(rows) - 6} more" if len(rows) > 6 else ""
-    return [f"ordered {order['kw']:g} kW: {len(order['dispatch'])} set-points; first window: {', '.join(shown)}{rest}"]
+    rows.sort(key=lambda row: -abs(row["setpoint_kw"]))
+    shown = [f"{row['asset']} {row['setpoint_kw']:+g} kW" for row in rows[:5]]
+    rest = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+    return f"ordered {order['kw']:g} kW: {len(order['dispatch'])} set-points; first window: {', '.join(shown)}{rest}"

@@ -1,6 +1,6 @@
 """`bench peers` for a moment on the real parts: Bilans and Kafka Streams always, the others where installed."""
 
-from tests.integration.test_bench import bench
+from tests.bench_command import bench
 
 
 def test_bilans_and_every_peer_that_is_installed_come_to_the_exact_totals() -> None:
