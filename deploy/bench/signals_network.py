@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from services.api.asset_view import AssetView
 from services.api.live_view import LiveView
 from services.api.newest_readings import NewestColumns, NewestReadings
-from services.api.outlooks import Outlooks
-from services.api.signal_board import SignalBoard
-from services.api.signals_sweep import SignalsSweep
+from services.api.signals.asset_view import AssetView
+from services.api.signals.outlooks import Outlooks
+from services.api.signals.signal_board import SignalBoard
+from services.api.signals.signals_sweep import SignalsSweep
+from services.api.signals.zone_lights import ZoneLights
 from services.api.topology_terms import TopologyTerms
 from services.api.zone_answers import ZoneAnswers
-from services.api.zone_lights import ZoneLights
 from shared.clock import ManualClock
 from shared.live_record import LiveRecord
 from shared.topology.index import FOREVER_S, NEVER_S, NO_LIMIT_W, Topology, empty_topology

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import orjson
 
 from deploy.bench.signals_network import DOWN_KW, ENERGY_KWH, PARTITIONS, UP_KW, Parts, feed, make_parts
-from services.api.live_table import zones_now
-from services.api.signals_sweep import ZoneSignal
+from services.api.signals.live_table import zones_now
+from services.api.signals.signals_sweep import ZoneSignal
 from shared.words import LightState
 
 _WARM_ROUNDS = 2

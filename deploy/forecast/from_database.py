@@ -2,7 +2,7 @@
 
 import time
 
-from services.api.forecast_history import ForecastHistory
+from services.api.forecasting.forecast_history import ForecastHistory
 from services.api.topology_terms import TopologyTerms
 from shared.database.engine import connect
 from shared.errors import BilansError

@@ -8,23 +8,15 @@ from fastapi import FastAPI
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
-from services.api import (
-    routes_audit,
-    routes_balance,
-    routes_flexibility,
-    routes_forecast,
-    routes_live,
-    routes_meters,
-    routes_orders,
-    routes_signals_history,
-    routes_status,
-    routes_verification,
-    routes_zones,
-)
+from services.api import routes_audit, routes_balance, routes_live, routes_meters, routes_status, routes_zones
 from services.api.database_trouble import install_database_handlers
+from services.api.flexibility import routes_flexibility, routes_orders
+from services.api.forecasting import routes_forecast
 from services.api.request_times import RequestTimesMiddleware
 from services.api.security_headers import SecurityHeadersMiddleware
 from services.api.service import ApiService
+from services.api.signals import routes_signals_history
+from services.api.verification import routes_verification
 from shared.api_key import ApiKeyMiddleware
 from shared.problem import install_problem_handlers
 from shared.version import VERSION

@@ -13,7 +13,7 @@ import orjson
 
 from services.api.balance_changes import Restatement, runs_of_windows
 from services.api.live_view import LiveView
-from services.api.signal_board import SignalBoard
+from services.api.signals.signal_board import SignalBoard
 from services.api.zone_answers import ZoneAnswers, live_answer
 from shared.instants import format_instant
 from shared.limits import QUARTER_S

@@ -12,23 +12,23 @@ from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
-from services.api.asset_view import AssetView
-from services.api.flexibility import Flexibility, make_flexibility
-from services.api.forecasts import Forecasts
+from services.api.flexibility.parts import Flexibility, make_flexibility
+from services.api.forecasting.forecasts import Forecasts
 from services.api.leadership import Leadership
 from services.api.live_feed import LiveFeed
 from services.api.live_stream import LiveStream
 from services.api.live_view import LiveView
 from services.api.log_ends import LogEnds
 from services.api.newest_readings import NewestReadings
-from services.api.outlooks import Outlooks
-from services.api.signal_board import SignalBoard
-from services.api.signals_round import SignalsRound
-from services.api.signals_sweep import SignalsSweep
+from services.api.signals.asset_view import AssetView
+from services.api.signals.outlooks import Outlooks
+from services.api.signals.signal_board import SignalBoard
+from services.api.signals.signals_round import SignalsRound
+from services.api.signals.signals_sweep import SignalsSweep
+from services.api.signals.zone_lights import ZoneLights
 from services.api.topology_shelf import TopologyShelf
-from services.api.verification_round import VerificationRound
+from services.api.verification.verification_round import VerificationRound
 from services.api.zone_answers import ZoneAnswers
-from services.api.zone_lights import ZoneLights
 from shared.clock import Clock
 from shared.database.engine import make_engine
 from shared.settings import Settings

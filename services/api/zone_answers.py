@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from services.api.balance_text import ratio
 from services.api.kilowatts import kilowatts, limit_w
-from services.api.light_reasons import light_reasons
 from services.api.live_view import LiveView
-from services.api.outlooks import Outlooks
+from services.api.signals.light_reasons import light_reasons
+from services.api.signals.outlooks import Outlooks
+from services.api.signals.zone_lights import ZoneLights
 from services.api.topology_shelf import TopologyShelf
 from services.api.topology_terms import TopologyTerms
-from services.api.zone_lights import ZoneLights
 from services.api.zone_live import RunningWindow, ZoneLive, work_out
 from shared.flexibility.traffic_light import Loading, Outlook, loading_of
 from shared.instants import format_instant

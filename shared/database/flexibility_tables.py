@@ -61,7 +61,7 @@ zone_signal = Table(
     Index("zone_signal_at_index", "at"),
 )
 """The signals of each zone once a minute of the service's now (`at` is the minute), and at each change of state;
-`content` is what the API answered at the time, packed by services.api.signal_packing."""
+`content` is what the API answered at the time, packed by services.api.signals.signal_packing."""
 
 # --- forecasts ----------------------------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ forecast = Table(
     Index("forecast_issued_at_index", "issued_at"),
 )
 """A forecast of a zone's net power, issued at the quarter `issued_at` for the 192 quarters from it on: P10, P50 and P90
-in W, packed by services.api.forecast_store. The newest is kept, and those from which errors are still measured."""
+in W, packed by services.api.forecasting.forecast_store. Kept are the newest and those whose errors are measured."""
 
 forecast_error = Table(
     "forecast_error",

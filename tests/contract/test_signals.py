@@ -14,8 +14,8 @@ from services.api.answers import SignalsAnswer, SignalsHistory
 from services.api.application import make_application
 from services.api.newest_readings import NewestColumns
 from services.api.service import ApiService, make_service
-from services.api.signal_store import delete_old_signals, read_answers, read_lights, read_promised
-from services.api.zone_lights import KeptLight, ZoneLights
+from services.api.signals.signal_store import delete_old_signals, read_answers, read_lights, read_promised
+from services.api.signals.zone_lights import KeptLight, ZoneLights
 from shared.clock import ManualClock
 from shared.database.engine import connect
 from shared.database.migrate import migrate

@@ -16,9 +16,9 @@ import pytest
 
 from deploy.embedded.kafka import EmbeddedKafka
 from services.api.cursor import encode_cursor
-from services.api.flexibility_models import OrderAnswer, OrdersAnswer, RequestAnswer, RequestsAnswer, StepsAnswer
+from services.api.flexibility.models import OrderAnswer, OrdersAnswer, RequestAnswer, RequestsAnswer, StepsAnswer
+from services.api.flexibility.simulation_models import SimulationAnswer
 from services.api.leadership import LOCK
-from services.api.simulation_models import SimulationAnswer
 from shared.database.engine import connect
 from shared.database.migrate import migrate
 from shared.kafka_client import make_consumer

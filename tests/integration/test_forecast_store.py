@@ -10,7 +10,7 @@ import asyncpg
 import numpy as np
 import pytest
 
-from services.api.forecasts import NOT_YET, Forecasts
+from services.api.forecasting.forecasts import NOT_YET, Forecasts
 from services.api.leadership import Leadership
 from services.api.live_view import LiveView
 from services.api.topology_shelf import TopologyShelf

@@ -11,7 +11,7 @@ import httpx
 import orjson
 import pytest
 
-from services.api.forecast_models import ForecastAnswer
+from services.api.forecasting.forecast_models import ForecastAnswer
 from shared.instants import format_instant, parse_instant
 from tests.system import ENVIRONMENT, SystemUnderTest, bilans_command, running_bilans
 

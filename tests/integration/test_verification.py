@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import text
 
 from services.api.application import make_application
-from services.api.baseline_content import digest_of
-from services.api.baseline_freezing import OrderFacts, freeze_baseline
 from services.api.live_view import LiveView
 from services.api.service import ApiService, make_service
 from services.api.topology_terms import TopologyTerms
-from services.api.verification_answers import baseline_of, verification_of
-from services.api.verification_round import VerificationRound
+from services.api.verification.baseline_content import digest_of
+from services.api.verification.baseline_freezing import OrderFacts, freeze_baseline
+from services.api.verification.verification_answers import baseline_of, verification_of
+from services.api.verification.verification_round import VerificationRound
 from shared.clock import ManualClock
 from shared.database.migrate import migrate
 from shared.database.tables import SUM_COLUMNS

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from services.api.asset_view import AssetsNow, AssetView
 from services.api.live_view import LiveView
 from services.api.newest_readings import NewestReadings
+from services.api.signals.asset_view import AssetsNow, AssetView
 from services.api.topology_terms import TopologyTerms
 from shared.clock import ManualClock
 from shared.settings import ClockMode

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.api.flexibility_bodies import Asked, check_period, quarter, watts
-from services.api.flexibility_requests import offer_ends_s
-from services.api.flexibility_words import Direction
+from services.api.flexibility.bodies import Asked, check_period, quarter, watts
+from services.api.flexibility.requests import offer_ends_s
+from services.api.flexibility.words import Direction
 from shared.problem import Problem
 
 WALL = datetime(2026, 5, 4, 10, 0, 30, 999_999, tzinfo=UTC)

@@ -11,17 +11,17 @@ import pytest
 from starlette.types import Message
 
 from services.api import viewer as viewer_module
-from services.api.asset_view import AssetView
 from services.api.balance_changes import Restatement, runs_of_windows
 from services.api.live_stream import EVENTS_KEPT, RESTATED_AN_EVENT, LiveStream
 from services.api.live_view import LiveView
 from services.api.newest_readings import NewestReadings
-from services.api.outlooks import Outlooks
-from services.api.signal_board import SignalBoard
+from services.api.signals.asset_view import AssetView
+from services.api.signals.outlooks import Outlooks
+from services.api.signals.signal_board import SignalBoard
+from services.api.signals.zone_lights import ZoneLights
 from services.api.topology_terms import TopologyTerms
 from services.api.viewer import Viewer
 from services.api.zone_answers import ZoneAnswers, live_answer
-from services.api.zone_lights import ZoneLights
 from services.api.zone_live import work_out
 from shared.clock import ManualClock
 from shared.instants import format_instant

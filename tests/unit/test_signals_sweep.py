@@ -8,18 +8,18 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.api.asset_history import AssetHistory, Promised
-from services.api.asset_view import AssetView
-from services.api.envelope_facts import envelope_facts
-from services.api.live_table import zones_now
 from services.api.live_view import LiveView
 from services.api.newest_readings import NewestColumns, NewestReadings
-from services.api.outlooks import Outlooks
-from services.api.signal_board import SignalBoard
-from services.api.signals_sweep import SignalsSweep, ZoneSignal
+from services.api.signals.asset_history import AssetHistory, Promised
+from services.api.signals.asset_view import AssetView
+from services.api.signals.envelope_facts import envelope_facts
+from services.api.signals.live_table import zones_now
+from services.api.signals.outlooks import Outlooks
+from services.api.signals.signal_board import SignalBoard
+from services.api.signals.signals_sweep import SignalsSweep, ZoneSignal
+from services.api.signals.zone_lights import ZoneLights
 from services.api.topology_terms import TopologyTerms
 from services.api.zone_answers import ZoneAnswers
-from services.api.zone_lights import ZoneLights
 from services.api.zone_live import work_out
 from shared.clock import ManualClock
 from shared.settings import ClockMode

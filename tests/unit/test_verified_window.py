@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.order_setpoints import OrderPlace
-from services.api.settled_order import SettledOrder, money, window_wh
-from services.api.verification_answers import totals
-from services.api.verified_window import ActualWindow, VerifiedWindow, may_settle, revised, verify_window
+from services.api.verification.order_setpoints import OrderPlace
+from services.api.verification.settled_order import SettledOrder, money, window_wh
+from services.api.verification.verification_answers import totals
+from services.api.verification.verified_window import ActualWindow, VerifiedWindow, may_settle, revised, verify_window
 from shared.instants import format_instant
 from shared.stages import Stage
 

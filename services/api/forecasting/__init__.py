@@ -1,0 +1,1 @@
+"""Forecasts of the zones: made, kept, measured, given."""

@@ -1,0 +1,1 @@
+"""What orders delivered: baselines frozen with them, windows verified and restated, settlement."""
