@@ -97,8 +97,8 @@ REVISIONS_DAYS = 1100
 (RANGE_S_MAX), so that any answer about the last three years can be asked for again as it was. It must be more than
 SETTLEMENT_DAYS: the revisions on which a month was settled stand until nobody can settle it anew."""
 
-SIGNALS_DAYS = 90
-"""So many days the signals of each minute are kept: a quarter of a year of orders can be looked back on."""
+SIGNALS_DAYS = 31
+"""So many days the signals of each minute are kept: the month that is being settled can be looked back on."""
 
 REVISIONS_DAYS_MAX = 36_500
 """A century: no window is so old that it is not kept, and the instant is still one of the calendar."""

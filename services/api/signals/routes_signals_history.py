@@ -42,7 +42,7 @@ async def signals_history(
 ) -> Response:
     """The rows with `at` in [from, to), the oldest first: one a minute of now, and one at each change of state.
 
-    A row is what `/v1/zones/{zone}/signals` answered then, without the cost curve. Rows are kept for 90 days.
+    A row is what `/v1/zones/{zone}/signals` answered then, without the cost curve. Rows are kept for 31 days.
     """
     index = service.shelf.newest.zone_index.get(zone)
     if index is None:
