@@ -92,7 +92,8 @@ async def _tell(dso: Dso, console: Console) -> None:
     orders = [await dso.verified(order["id"], _WAIT_S) for order in (room, relief)]
     for order in orders:
         _show(order, console)
-    print(orjson.dumps({"story": "congestion", "zone": STATION, "states": dso.states, "orders": orders}).decode())
+    told = {"story": "congestion", "zone": STATION, "states": dso.states, "orders": orders}
+    print(orjson.dumps(told).decode(), flush=True)
 
 
 async def _first_fault(telling: "asyncio.Task[None]", beside: list["asyncio.Task[None]"]) -> None:
