@@ -42,11 +42,14 @@ class LiveView:
     def take(self, record: LiveRecord) -> bool:
         """Takes in `record`; False, changing nothing, when a replaced owner of its partition wrote it."""
         metrics.LIVE_RECORDS.inc()
-        if record.epoch < self._epochs.get(record.partition, 0):
+        epoch = self._epochs.get(record.partition, 0)
+        if record.epoch < epoch:
             metrics.LIVE_RECORDS_FENCED.inc()
             return False
         self._epochs[record.partition] = record.epoch
-        self._written_at_s[record.partition] = max(record.written_at_s, self._written_at_s.get(record.partition, 0.0))
+        # A new owner may be on another machine: its clock alone counts from here on, also one that is behind.
+        written_at_s = self._written_at_s.get(record.partition, 0.0) if record.epoch == epoch else 0.0
+        self._written_at_s[record.partition] = max(record.written_at_s, written_at_s)
         if record.last_received_at_s is not None:
             self._last_received_at_s[record.partition] = record.last_received_at_s
         if record.now_s is not None and record.now_s > (self._event_now_s or 0):

@@ -109,6 +109,12 @@ def test_an_older_owner_is_ignored(view: LiveView, answers: ZoneAnswers) -> None
     assert live_answer(answers.now("S"))["withdrawn_w"] == 1
 
 
+def test_a_new_owner_whose_clock_is_behind_is_heard(view: LiveView, answers: ZoneAnswers) -> None:
+    view.take(record(epoch=1, written_at_s=NOW_S + 60.0, withdrawn_w=1))
+    view.take(record(epoch=2, withdrawn_w=2))
+    assert live_answer(answers.now("S"))["withdrawn_w"] == 2
+
+
 def test_what_a_partition_left_behind_no_longer_counts(view: LiveView) -> None:
     view.take(record(zone="S", written_at_s=NOW_S - 6.0))
     assert len(view.records_of("S")) == 1
