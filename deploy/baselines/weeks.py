@@ -11,12 +11,6 @@ from shared.forecast.walk_forward import newest_weeks
 from shared.instants import local_day
 
 
-def only_zone(history: History, zone: int) -> History:
-    """The history of one zone alone."""
-    only = slice(zone, zone + 1)
-    return History(history.first_s, history.demand_wh[only], history.supply_wh[only], history.known[only])
-
-
 def try_at(
     history: History, weeks: int, times: Iterable[time], duration_s: int, ahead_s: int
 ) -> Iterator[tuple[time, Trial]]:
