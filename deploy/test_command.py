@@ -26,7 +26,7 @@ def test(
         list[str] | None, typer.Argument(help="For pytest: files, -k EXPRESSION, …; after `--`.", show_default=False)
     ] = None,
     faults_ci: Annotated[
-        bool, typer.Option("--faults-ci", help="The fault runs instead, each fault a few times: about 20 minutes.")
+        bool, typer.Option("--faults-ci", help="The fault runs instead, each fault a few times: about 25 minutes.")
     ] = False,
     faults: Annotated[
         bool, typer.Option("--faults", help="The fault runs instead, as before a release: some hours, an hour of soak.")
